@@ -1,0 +1,70 @@
+import type { PushLevel } from '../../proto/gen/upstream.ts';
+import type { Authenticator } from '../auth/authenticator.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Logger } from '../lib/log.ts';
+import type { OverloadProtector } from '../overload/protector.ts';
+import type { Command, SecondLogin } from '../session/command.ts';
+import type { Delivery } from '../session/delivery.ts';
+import type { Outcome } from '../session/effect.ts';
+import type { ResumeTokens } from '../session/resume-token.ts';
+import type { SessionMachine } from '../session/session-machine.ts';
+import type { ConnectionWriter } from '../transport/transport.ts';
+import type { UpstreamRouter } from '../upstream/router.ts';
+import type { ConnectionTable } from './connection.ts';
+import type { PushWaiters } from './push-waiters.ts';
+import type { Turn } from './turn.ts';
+
+/** The part of the shard that handlers use: order a command, hear its outcome once it is committed. */
+export interface ShardPort {
+  readonly id: string;
+  readonly epoch: number;
+  readonly history: string;
+  /** How safe a push is once it is committed (I2). */
+  readonly pushLevel: PushLevel;
+  submit(command: Command, committed?: (outcome: Outcome) => void): void;
+}
+
+/** What the handlers need of the configuration, already checked. */
+export interface HandlerSettings {
+  readonly startTimeoutMs: number;
+  readonly idleTimeoutMs: number;
+  readonly sessionTimeoutMs: number;
+  readonly heartbeatIntervalMs: number;
+  readonly resumeWindowMs: number;
+  readonly secondLogin: SecondLogin;
+  readonly maxFrameBytes: number;
+  readonly zoneCount: number;
+  /** Where clients find this gateway and its peer; sent in START responses and GOAWAY. */
+  readonly endpoints: readonly string[];
+  /** Where zones find this gateway and its peer; sent in register responses. */
+  readonly upstreamEndpoints: readonly string[];
+}
+
+/** Counts what passes; cheap enough to be called for every message. */
+export interface Meter {
+  request(type: RequestKind, result: 'ok' | 'refused' | 'failed', durationMs: number): void;
+  rejected(code: number): void;
+  bytes(received: number, sent: number): void;
+}
+
+export type RequestKind = 'start' | 'stop' | 'heartbeat' | 'business' | 'ack' | 'push' | 'broadcast';
+
+export interface HandlerContext {
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly settings: HandlerSettings;
+  readonly shard: ShardPort;
+  readonly sessions: SessionMachine;
+  readonly delivery: Delivery;
+  readonly router: UpstreamRouter;
+  readonly protector: OverloadProtector;
+  readonly authenticator: Authenticator;
+  readonly tokens: ResumeTokens;
+  readonly connections: ConnectionTable;
+  readonly pushWaiters: PushWaiters;
+  readonly client: ConnectionWriter;
+  readonly meter: Meter;
+  /** Asked for after anything was queued for clients or zones; sends it all at the end of the turn. */
+  readonly turn: Turn;
+  readonly newId: () => string;
+}

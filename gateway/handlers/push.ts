@@ -1,0 +1,97 @@
+import { PushType } from '../../proto/gen/message.ts';
+import { encodePushBody, type Headers } from '../protocol/codec.ts';
+import type { PushIdentity, PushOrderKind } from '../session/command.ts';
+import type { BroadcastOutcome, Outcome, PushOutcome } from '../session/effect.ts';
+import type { HandlerContext } from './context.ts';
+
+/** Room for the numbers and tags around a body in its frame. */
+const frameOverheadBytes = 32;
+export const pushIdBytesMax = 128;
+
+export interface PushRequest {
+  readonly identity: PushIdentity;
+  readonly openid: string;
+  readonly sessionId: string;
+  readonly data: Uint8Array;
+  readonly headers: Headers;
+  readonly bindClientSeq: number;
+  readonly order: PushOrderKind;
+  readonly ttlMs: number;
+}
+
+export interface BroadcastRequest {
+  readonly identity: PushIdentity;
+  readonly data: Uint8Array;
+  readonly headers: Headers;
+  readonly ttlMs: number;
+  readonly zoneIds: readonly string[];
+  readonly openids: readonly string[];
+}
+
+const refusedPush = (status: PushOutcome['status']): PushOutcome => ({
+  kind: 'push',
+  status,
+  sessionId: '',
+  seqId: 0,
+  repeated: false,
+});
+
+/** UnicastPush: takes the session's next number, or a status that says why not. `done` is called once it is committed. */
+export function pushToSession(context: HandlerContext, push: PushRequest, done: (outcome: PushOutcome) => void): void {
+  if (push.openid === '' && push.sessionId === '') return done(refusedPush('invalid'));
+  const nowMs = context.clock.nowMs();
+  if (!context.protector.admit(nowMs, 'push-unicast').ok) return done(refusedPush('overloaded'));
+  const body = bodyOf(context, push.data, push.headers);
+  if (body === undefined) return done(refusedPush('too-large'));
+  context.shard.submit(
+    {
+      kind: 'push',
+      identity: push.identity,
+      openid: push.openid,
+      sessionId: push.sessionId,
+      body,
+      bindClientSeq: push.bindClientSeq,
+      order: push.order,
+      ttlMs: push.ttlMs,
+    },
+    (outcome) => finish(context, outcome, 'push', done),
+  );
+  context.turn.ask();
+}
+
+/** BroadcastPush: one command for all sessions it matches, its bytes encoded once. */
+export function pushToMany(
+  context: HandlerContext,
+  push: BroadcastRequest,
+  done: (outcome: BroadcastOutcome) => void,
+): void {
+  const refused = (status: BroadcastOutcome['status']) =>
+    done({ kind: 'broadcast', status, matched: 0, accepted: 0, repeated: false });
+  if (!context.protector.admit(context.clock.nowMs(), 'push-broadcast').ok) return refused('overloaded');
+  const body = bodyOf(context, push.data, push.headers);
+  if (body === undefined) return refused('too-large');
+  const { identity, ttlMs, zoneIds, openids } = push;
+  context.shard.submit({ kind: 'broadcast', identity, body, ttlMs, zoneIds, openids }, (outcome) =>
+    finish(context, outcome, 'broadcast', done),
+  );
+  context.turn.ask();
+}
+
+function bodyOf(context: HandlerContext, data: Uint8Array, headers: Headers): Uint8Array | undefined {
+  const max = context.settings.maxFrameBytes - frameOverheadBytes;
+  if (data.length > max) return undefined;
+  const body = encodePushBody(PushType.PUSH_NOTIFY, data, headers);
+  return body.length > max ? undefined : body;
+}
+
+function finish<Kind extends 'push' | 'broadcast'>(
+  context: HandlerContext,
+  outcome: Outcome,
+  kind: Kind,
+  done: (outcome: Extract<Outcome, { kind: Kind }>) => void,
+): void {
+  if (outcome.kind !== kind) return;
+  const judged = outcome as Extract<Outcome, { kind: Kind }>;
+  context.meter.request(kind, judged.status === 'ok' ? 'ok' : 'refused', 0);
+  done(judged);
+}

@@ -1,0 +1,173 @@
+import type { ServerUnaryCall, ServerWritableStream, sendUnaryData } from '@grpc/grpc-js';
+import type {
+  AdminServiceServer,
+  GatewayStatus,
+  KickSessionRequest,
+  KickSessionResponse,
+  ListSessionsRequest,
+  ListSessionsResponse,
+  SessionInfo,
+  SetOverloadLimitsRequest,
+  SetOverloadLimitsResponse,
+  SetZonesRequest,
+  SetZonesResponse,
+  WatchRequest,
+} from '../../proto/gen/admin.ts';
+import type { HandlerContext } from '../handlers/context.ts';
+import type { GatewayControl } from '../handlers/control.ts';
+import { errorMessage } from '../lib/errors.ts';
+import { limitsFromMessage, limitsToMessage } from '../overload/limits.ts';
+import { errorOf, safeNumber } from '../protocol/codec.ts';
+import { ErrorCode } from '../protocol/error-codes.ts';
+import type { SetZonesCommand } from '../session/command.ts';
+import type { Session } from '../session/session.ts';
+
+const watchIntervalMsDefault = 1_000;
+const watchIntervalMsMin = 50;
+const pageSizeDefault = 100;
+const pageSizeMax = 1_000;
+const endpointsMax = 1_000;
+
+/** AdminService: what the operator and the command line call. */
+export function adminService(context: HandlerContext, control: GatewayControl): AdminServiceServer {
+  return {
+    watch: (stream) => watch(control, stream),
+    setZones: (call, respond) => setZones(context, call, respond),
+    setOverloadLimits: (call, respond) => setLimits(context, call, respond),
+    promote: (call, respond) => control.promote(call.request).then((answer) => respond(null, answer), respond),
+    demote: (call, respond) => control.demote(call.request).then((answer) => respond(null, answer), respond),
+    drain: (call, respond) => {
+      const { deadlineMs, sessionsPerSecond } = call.request;
+      respond(null, { sessionsLeft: control.drain(deadlineMs, sessionsPerSecond) });
+    },
+    listSessions: (call, respond) => respond(null, listSessions(context, call.request)),
+    kickSession: (call, respond) => kick(context, call, respond),
+  };
+}
+
+/** Sends the status at once, then at each interval; a reader that lags misses intermediate ones. */
+function watch(control: GatewayControl, stream: ServerWritableStream<WatchRequest, GatewayStatus>): void {
+  const asked = stream.request.intervalMs;
+  const intervalMs = asked === 0 ? watchIntervalMsDefault : Math.max(asked, watchIntervalMsMin);
+  const send = () => {
+    if (!stream.writableNeedDrain) stream.write(control.status());
+  };
+  send();
+  const timer = setInterval(send, intervalMs);
+  const unsubscribe = control.onShutdown(() => stream.end());
+  const stop = () => {
+    clearInterval(timer);
+    unsubscribe();
+  };
+  stream.on('cancelled', stop);
+  stream.on('close', stop);
+  stream.on('error', stop);
+}
+
+function setZones(
+  context: HandlerContext,
+  call: ServerUnaryCall<SetZonesRequest, SetZonesResponse>,
+  respond: sendUnaryData<SetZonesResponse>,
+): void {
+  const command = zonesCommand(call.request, context.settings.zoneCount);
+  if (typeof command === 'string') {
+    const error = errorOf({ code: ErrorCode.ERROR_BAD_MESSAGE, message: command });
+    return respond(null, { success: false, error, revision: 0n });
+  }
+  context.shard.submit(command, (outcome) => {
+    const revision = BigInt(outcome.kind === 'zones' ? outcome.revision : 0);
+    respond(null, { success: true, error: undefined, revision });
+  });
+}
+
+function zonesCommand(request: SetZonesRequest, zoneCount: number): SetZonesCommand | string {
+  const revision = safeNumber(request.revision);
+  if (revision === undefined) return 'revision: expected at most 2^53 - 1';
+  if (request.zones.length > zoneCount) return `zones: ${request.zones.length}: expected at most ${zoneCount}`;
+  const seen = new Set<string>();
+  for (const { zoneId, endpoints } of request.zones) {
+    const number = /^\d{3}$/.test(zoneId) ? Number(zoneId) : 0;
+    if (number < 1 || number > zoneCount) return `zone_id: ${JSON.stringify(zoneId)}: expected 001 to ${zoneCount}`;
+    if (seen.has(zoneId)) return `zone_id: ${zoneId}: given twice`;
+    if (endpoints.length > endpointsMax) return `zone ${zoneId}: endpoints: expected at most ${endpointsMax}`;
+    seen.add(zoneId);
+  }
+  const zones = request.zones.map(({ zoneId, uid, generation, endpoints }) => ({
+    zoneId,
+    uid,
+    generation: Number(generation),
+    endpoints: endpoints.map(({ address, weight }) => ({ address, weight: weight === 0 ? 1 : weight })),
+  }));
+  return { kind: 'set-zones', revision, zones };
+}
+
+function setLimits(
+  context: HandlerContext,
+  call: ServerUnaryCall<SetOverloadLimitsRequest, SetOverloadLimitsResponse>,
+  respond: sendUnaryData<SetOverloadLimitsResponse>,
+): void {
+  const { protector, router } = context;
+  try {
+    if (call.request.limits === undefined) throw new Error('limits: missing');
+    const limits = limitsFromMessage(call.request.limits);
+    protector.setLimits(limits);
+    router.setTimeoutMs(limits.upstreamTimeoutMs);
+    respond(null, { success: true, error: undefined, limits: limitsToMessage(protector.limits) });
+  } catch (thrown) {
+    const error = errorOf({ code: ErrorCode.ERROR_BAD_MESSAGE, message: errorMessage(thrown) });
+    respond(null, { success: false, error, limits: limitsToMessage(protector.limits) });
+  }
+}
+
+function listSessions(context: HandlerContext, request: ListSessionsRequest): ListSessionsResponse {
+  const size = request.pageSize === 0 ? pageSizeDefault : Math.min(request.pageSize, pageSizeMax);
+  const page = context.sessions.list({
+    openid: request.openid,
+    zoneId: request.zoneId,
+    size,
+    after: request.pageToken,
+  });
+  return { sessions: page.sessions.map((session) => info(context, session)), nextPageToken: page.next };
+}
+
+function info(context: HandlerContext, session: Session): SessionInfo {
+  const connectionId = context.delivery.connectionOf(session.id);
+  const connection = connectionId === undefined ? undefined : context.connections.get(connectionId);
+  const idleMs = connection === undefined ? 0 : context.clock.nowMs() - connection.lastFrameMs;
+  return {
+    sessionId: session.id,
+    openid: session.openid,
+    clientId: session.clientId,
+    userIp: session.userIp,
+    state: session.state,
+    zoneId: session.zoneId,
+    createTimeMs: BigInt(Math.floor(session.createTimeMs)),
+    lastActivityMs: connection === undefined ? 0n : BigInt(Math.floor(context.clock.wallMs() - idleMs)),
+    nextSeqId: BigInt(session.nextSeqId),
+    maxClientSeq: BigInt(session.maxClientSeq),
+    ackUpTo: BigInt(session.ackUpTo),
+    queueMessages: session.queueMessages,
+    queueBytes: session.queueBytes,
+    connected: connection !== undefined,
+  };
+}
+
+function kick(
+  context: HandlerContext,
+  call: ServerUnaryCall<KickSessionRequest, KickSessionResponse>,
+  respond: sendUnaryData<KickSessionResponse>,
+): void {
+  const { sessionId, openid, reason } = call.request;
+  const session = sessionId === '' ? context.sessions.sessionOf(openid) : context.sessions.session(sessionId);
+  if (session === undefined || (openid !== '' && session.openid !== openid)) {
+    const error = errorOf({ code: ErrorCode.ERROR_SESSION_NOT_FOUND, message: 'no such session' });
+    return respond(null, { success: false, error });
+  }
+  const close = {
+    kind: 'close',
+    sessionId: session.id,
+    code: ErrorCode.ERROR_KICKED,
+    reason: reason.slice(0, 200),
+  } as const;
+  context.shard.submit(close, () => respond(null, { success: true, error: undefined }));
+}

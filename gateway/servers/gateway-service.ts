@@ -1,0 +1,228 @@
+import type { ServerDuplexStream, ServerUnaryCall, sendUnaryData } from '@grpc/grpc-js';
+import {
+  type BroadcastPushRequest,
+  type BroadcastPushResponse,
+  type GatewayServiceServer,
+  type PushBatch,
+  type PushItem,
+  PushLevel,
+  type PushResult,
+  type PushResultBatch,
+  type RegisterUpstreamRequest,
+  type RegisterUpstreamResponse,
+  type UnicastPushRequest,
+  type UnicastPushResponse,
+  type UnregisterUpstreamRequest,
+  type UnregisterUpstreamResponse,
+} from '../../proto/gen/upstream.ts';
+import type { HandlerContext } from '../handlers/context.ts';
+import { pushToMany, pushToSession } from '../handlers/push.ts';
+import { parseAddress } from '../lib/address.ts';
+import { errorOf, safeNumber } from '../protocol/codec.ts';
+import { ErrorCode } from '../protocol/error-codes.ts';
+import type { PushIdentity } from '../session/command.ts';
+import type { BroadcastOutcome, PushOutcome } from '../session/effect.ts';
+import { identityOf, readBroadcast, readUnicast, writeBroadcast, writeUnicast } from './push-conversion.ts';
+
+/** A zone that does not register again within this time is taken out. */
+const registrationLeaseMs = 15_000;
+/** How long a sender that asked for ACKED waits at most. */
+const ackWaitMaxMs = 30_000;
+/** Items of one PushBatch; a larger one is refused whole. */
+const batchItemsMax = 10_000;
+
+const invalidPush: PushOutcome = { kind: 'push', status: 'invalid', sessionId: '', seqId: 0, repeated: false };
+const invalidBroadcast: BroadcastOutcome = {
+  kind: 'broadcast',
+  status: 'invalid',
+  matched: 0,
+  accepted: 0,
+  repeated: false,
+};
+
+/** GatewayService: what zones call. Requests the gateway can judge are answered with OK and a status. */
+export function gatewayService(context: HandlerContext): GatewayServiceServer {
+  return {
+    registerUpstream: (call, respond) => register(context, call, respond),
+    unregisterUpstream: (call, respond) => unregister(context, call, respond),
+    unicastPush: (call, respond) =>
+      unicast(context, call.request, identityOf(call.request.pushId), (response) => respond(null, response)),
+    broadcastPush: (call, respond) =>
+      broadcast(context, call.request, identityOf(call.request.pushId), (response) => respond(null, response)),
+    pushStream: (stream) => pushStream(context, stream),
+  };
+}
+
+function register(
+  context: HandlerContext,
+  call: ServerUnaryCall<RegisterUpstreamRequest, RegisterUpstreamResponse>,
+  respond: sendUnaryData<RegisterUpstreamResponse>,
+): void {
+  const { zoneId, address, instanceId, weight } = call.request;
+  const problem =
+    registrationProblem(context, zoneId, address) || (weight > 1_000 ? 'weight: expected at most 1000' : '');
+  const { shard, settings } = context;
+  const answer = (message: string) =>
+    respond(null, {
+      success: message === '',
+      error: message === '' ? undefined : errorOf({ code: ErrorCode.ERROR_BAD_MESSAGE, message }),
+      leaseMs: registrationLeaseMs,
+      epoch: BigInt(shard.epoch),
+      endpoints: [...settings.upstreamEndpoints],
+    });
+  if (problem !== '') return answer(problem);
+  shard.submit(
+    {
+      kind: 'register-zone',
+      zoneId,
+      address,
+      instanceId,
+      weight: weight === 0 ? 1 : weight,
+      leaseMs: registrationLeaseMs,
+    },
+    (outcome) => answer(outcome.kind === 'refused' ? outcome.reason : ''),
+  );
+}
+
+function unregister(
+  context: HandlerContext,
+  call: ServerUnaryCall<UnregisterUpstreamRequest, UnregisterUpstreamResponse>,
+  respond: sendUnaryData<UnregisterUpstreamResponse>,
+): void {
+  const { zoneId, address, instanceId } = call.request;
+  const message = registrationProblem(context, zoneId, address);
+  if (message !== '') {
+    const error = errorOf({ code: ErrorCode.ERROR_BAD_MESSAGE, message });
+    return respond(null, { success: false, error });
+  }
+  context.shard.submit({ kind: 'unregister-zone', zoneId, address, instanceId }, () =>
+    respond(null, { success: true, error: undefined }),
+  );
+}
+
+function registrationProblem(context: HandlerContext, zoneId: string, address: string): string {
+  const { zoneCount } = context.settings;
+  const number = /^\d{3}$/.test(zoneId) ? Number(zoneId) : 0;
+  if (number < 1 || number > zoneCount) {
+    return `zone_id: ${JSON.stringify(zoneId.slice(0, 16))}: expected 001 to ${String(zoneCount).padStart(3, '0')}`;
+  }
+  const parsed = address.length > 253 ? undefined : parseAddress(address);
+  if (parsed === undefined || parsed.host === '' || parsed.port === 0) {
+    return `address: ${JSON.stringify(address.slice(0, 64))}: expected HOST:PORT`;
+  }
+  return '';
+}
+
+function unicast(
+  context: HandlerContext,
+  request: UnicastPushRequest,
+  identity: PushIdentity,
+  done: (response: UnicastPushResponse) => void,
+): void {
+  const answer = (outcome: PushOutcome, acked = false) =>
+    done(
+      writeUnicast(request, outcome, acked ? PushLevel.PUSH_LEVEL_ACKED : context.shard.pushLevel, placeOf(context)),
+    );
+  const push = readUnicast(request, identity);
+  if (typeof push === 'string') {
+    const response = writeUnicast(request, invalidPush, PushLevel.PUSH_LEVEL_UNSPECIFIED, placeOf(context));
+    return done({ ...response, error: errorOf({ code: ErrorCode.ERROR_BAD_MESSAGE, message: push }) });
+  }
+  pushToSession(context, push, (outcome) => {
+    if (outcome.status !== 'ok' || request.level !== PushLevel.PUSH_LEVEL_ACKED) return answer(outcome);
+    waitForAck(context, push.ttlMs, outcome, answer);
+  });
+}
+
+function waitForAck(
+  context: HandlerContext,
+  ttlMs: number,
+  outcome: PushOutcome,
+  answer: (outcome: PushOutcome, acked?: boolean) => void,
+): void {
+  const session = context.sessions.session(outcome.sessionId);
+  if (outcome.seqId !== 0 && session !== undefined && outcome.seqId <= session.ackUpTo) return answer(outcome, true);
+  const waits = context.pushWaiters.add(outcome.sessionId, {
+    seqId: outcome.seqId,
+    hold: outcome.hold ?? 0,
+    deadlineMs: context.clock.nowMs() + Math.min(ttlMs === 0 ? ackWaitMaxMs : ttlMs + 1_000, ackWaitMaxMs),
+    done: (end, seqId) => {
+      const status = end === 'expired' ? 'expired' : end === 'closed' ? 'no-session' : 'ok';
+      answer({ ...outcome, status, seqId }, end === 'acked');
+    },
+  });
+  if (!waits) answer(outcome);
+}
+
+function broadcast(
+  context: HandlerContext,
+  request: BroadcastPushRequest,
+  identity: PushIdentity,
+  done: (response: BroadcastPushResponse) => void,
+): void {
+  const push = readBroadcast(request, identity);
+  if (typeof push === 'string') {
+    const response = writeBroadcast(request, invalidBroadcast, PushLevel.PUSH_LEVEL_UNSPECIFIED, placeOf(context));
+    return done({ ...response, error: errorOf({ code: ErrorCode.ERROR_BAD_MESSAGE, message: push }) });
+  }
+  pushToMany(context, push, (outcome) =>
+    done(writeBroadcast(request, outcome, context.shard.pushLevel, placeOf(context))),
+  );
+}
+
+function placeOf({ shard }: HandlerContext): { epoch: number; shardId: string; history: string } {
+  return { epoch: shard.epoch, shardId: shard.id, history: shard.history };
+}
+
+/** PushStream: each batch is answered by one batch of results in its order. A slow reader stops being read. */
+function pushStream(context: HandlerContext, stream: ServerDuplexStream<PushBatch, PushResultBatch>): void {
+  stream.on('data', (batch: PushBatch) => {
+    const { items, producerId } = batch;
+    const first = safeNumber(batch.firstNumber);
+    if (items.length > batchItemsMax || first === undefined) {
+      stream.destroy(new Error(`items: ${items.length}: expected at most ${batchItemsMax}`));
+      return;
+    }
+    const results: PushResult[] = new Array(items.length);
+    let left = items.length;
+    const finish = (index: number, result: PushResult) => {
+      results[index] = result;
+      left -= 1;
+      if (left > 0) return;
+      if (!stream.write({ results })) pauseUntilDrained(stream);
+    };
+    items.forEach((item, index) => {
+      const identity = streamIdentity(item, producerId, first + index);
+      pushItem(context, item, identity, (result) => finish(index, result));
+    });
+  });
+  stream.on('end', () => stream.end());
+  stream.on('error', () => stream.destroy());
+}
+
+function pauseUntilDrained(stream: ServerDuplexStream<PushBatch, PushResultBatch>): void {
+  stream.pause();
+  stream.once('drain', () => stream.resume());
+}
+
+function streamIdentity(item: PushItem, producerId: string, number: number): PushIdentity {
+  if (producerId !== '' && number > 0) return { kind: 'producer', producerId, number };
+  const pushId = item.item?.value.pushId ?? '';
+  return identityOf(pushId);
+}
+
+function pushItem(
+  context: HandlerContext,
+  item: PushItem,
+  identity: PushIdentity,
+  done: (result: PushResult) => void,
+): void {
+  switch (item.item?.$case) {
+    case 'unicast':
+      return unicast(context, item.item.value, identity, (value) => done({ result: { $case: 'unicast', value } }));
+    case 'broadcast':
+      return broadcast(context, item.item.value, identity, (value) => done({ result: { $case: 'broadcast', value } }));
+    default:
+      return done({ result: undefined });
+  }
+}
