@@ -1,4 +1,4 @@
-import type { Connection } from './command.ts';
+import type { Connection, LogIndex } from './command.ts';
 
 /** What the one who submitted a command learns; it leaves the gateway only once the command is committed (I3). */
 export type Outcome =
@@ -37,6 +37,8 @@ export interface PushOutcome {
   readonly sessionId: string;
   readonly seqId: number;
   readonly repeated: boolean;
+  /** Set while the push waits for a response; the effect 'placed' names it when it gets its number. */
+  readonly heldIndex?: LogIndex;
 }
 
 export interface BroadcastOutcome {
@@ -67,6 +69,8 @@ export type Effect =
       readonly reason: string;
     }
   | { readonly kind: 'acked'; readonly sessionId: string; readonly upTo: number }
+  /** A push that waited for a response got its number. */
+  | { readonly kind: 'placed'; readonly sessionId: string; readonly seqId: number; readonly pushIndex: LogIndex }
   /** The entry became a skip before it was acknowledged. */
   | { readonly kind: 'expired'; readonly sessionId: string; readonly seqId: number }
   | { readonly kind: 'zone-endpoints'; readonly zoneId: string; readonly endpoints: readonly Endpoint[] };
