@@ -105,12 +105,27 @@ export class Delivery {
    * Judges an ack before it becomes a command: 'past' is more than was sent on this connection (a protocol error),
    * 'old' acknowledges nothing new, 'unbound' comes from a connection that no longer serves a session.
    */
-  judgeAck(connection: Connection, upTo: number): 'ok' | 'old' | 'past' | 'unbound' {
+  ackVerdict(connection: Connection, upTo: number): 'ok' | 'old' | 'past' | 'unbound' {
     const wire = this.#byConnection.get(connection);
     if (wire === undefined) return 'unbound';
     const { ackUpTo } = wire.session.queue;
     if (upTo <= ackUpTo) return 'old';
     return upTo < wire.next ? 'ok' : 'past';
+  }
+
+  /**
+   * The client repeated a request that is answered and not acknowledged (the outcome 'resend'). A request first made on an
+   * earlier connection needs nothing: its answer is sent here anyway, once. One made on this connection is asked for again.
+   */
+  resend(connection: Connection, seqId: number, nowMs: number): void {
+    const wire = this.#byConnection.get(connection);
+    if (wire === undefined || wire.blockedSinceMs !== undefined || seqId >= wire.next) return;
+    const entry = wire.session.queue.entry(seqId);
+    if (entry === undefined || entry.binding !== wire.session.binding) return;
+    if (entry.logIndex > this.#options.commitIndex()) return;
+    if (this.#options.port.send(connection, seqId, entry.msgId, entry.body)) return;
+    wire.blockedSinceMs = nowMs;
+    this.#arm(wire, nowMs + this.#options.limits.slowConsumerMs);
   }
 
   /** Messages sent on this connection that are not acknowledged. */

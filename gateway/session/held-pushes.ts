@@ -1,7 +1,8 @@
 import type { LogIndex, MessageBody } from './command.ts';
 import type { Deadline } from './deadlines.ts';
 import type { Effect } from './effect.ts';
-import type { HeldPush, OpenRequest, Session } from './session.ts';
+import { type AnsweredRequest, noRequest } from './ordered-queue.ts';
+import type { HeldPush, Session } from './session.ts';
 import { deadlineKind, type ShardState } from './shard-state.ts';
 
 /** A push waits for its response while the request is open or has not come yet. */
@@ -33,14 +34,14 @@ export function heldDeadline(state: ShardState, session: Session, push: HeldPush
 export function answerWithHeld(
   state: ShardState,
   session: Session,
-  request: OpenRequest,
+  request: AnsweredRequest,
   body: MessageBody,
   index: LogIndex,
   effects: Effect[],
 ): void {
   const waiting = session.held?.filter((push) => push.clientSeq === request.clientSeq) ?? [];
   for (const push of waiting) if (push.order === 'before') release(state, session, push, index, effects);
-  state.append(session, request.clientSeq, request.msgId, body, index);
+  state.append(session, request, body, index);
   for (const push of waiting) if (push.order === 'after') release(state, session, push, index, effects);
 }
 
@@ -67,7 +68,7 @@ function release(state: ShardState, session: Session, push: HeldPush, index: Log
   session.heldBytes -= push.body.length;
   state.queueMessages -= 1;
   state.queueBytes -= push.body.length;
-  const entry = state.append(session, 0, 0, push.body, index);
+  const entry = state.append(session, noRequest, push.body, index);
   state.dedupe.placed(push.identity, entry.seqId);
   effects.push({ kind: 'placed', sessionId: session.sessionId, seqId: entry.seqId, pushIndex: push.index });
   if (push.expiresAtMs === 0) return;

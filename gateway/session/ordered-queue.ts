@@ -10,12 +10,25 @@ export interface QueueEntry {
   /** The request it answers; 0 for a push. */
   readonly clientSeq: number;
   readonly msgId: number;
+  /** The binding under which the request it answers was admitted; 0 for a push. */
+  readonly binding: number;
   body: MessageBody;
   /** The command that made it what it is: it may be sent once this is committed (I3). */
   logIndex: LogIndex;
   /** When it becomes a skip. */
   expiry: Deadline | undefined;
 }
+
+/** What a response keeps of its request. */
+export interface AnsweredRequest {
+  readonly clientSeq: number;
+  readonly msgId: number;
+  /** The binding under which it was admitted. */
+  readonly binding: number;
+}
+
+/** What a push answers: nothing. */
+export const noRequest: AnsweredRequest = { clientSeq: 0, msgId: 0, binding: 0 };
 
 const compactFrom = 32;
 
@@ -37,8 +50,9 @@ export class OrderedQueue {
     return seqId <= this.ackUpTo ? undefined : this.#entries[this.#head + seqId - this.ackUpTo - 1];
   }
 
-  append(clientSeq: number, msgId: number, body: MessageBody, logIndex: LogIndex): QueueEntry {
-    const entry: QueueEntry = { seqId: this.nextSeqId, clientSeq, msgId, body, logIndex, expiry: undefined };
+  append(request: AnsweredRequest, body: MessageBody, logIndex: LogIndex): QueueEntry {
+    const { clientSeq, msgId, binding } = request;
+    const entry = { seqId: this.nextSeqId, clientSeq, msgId, binding, body, logIndex, expiry: undefined };
     this.nextSeqId += 1;
     this.bytes += body.length;
     this.#entries.push(entry);

@@ -2,6 +2,7 @@ import { ErrorCode } from '../protocol/error-codes.ts';
 import type { BroadcastCommand, LogIndex, PushCommand, PushIdentity } from './command.ts';
 import type { BroadcastOutcome, Effect, PushOutcome, PushRefusal } from './effect.ts';
 import { hold, mustWait } from './held-pushes.ts';
+import { noRequest } from './ordered-queue.ts';
 import type { PushAnswer } from './push-dedupe.ts';
 import type { Session } from './session.ts';
 import { deadlineKind, type ShardState } from './shard-state.ts';
@@ -116,7 +117,7 @@ function place(
   index: LogIndex,
   effects: Effect[],
 ): number {
-  const entry = state.append(session, 0, 0, body, index);
+  const entry = state.append(session, noRequest, body, index);
   if (expiresAtMs !== 0) {
     entry.expiry = state.deadlines.add(expiresAtMs, deadlineKind.entryExpiry, session.sessionId, entry.seqId);
   }

@@ -45,7 +45,7 @@ export function admit(state: ShardState, command: AdmitCommand): AdmitOutcome {
   }
   session.returned?.delete(clientSeq);
   session.open ??= new Map();
-  session.open.set(clientSeq, { clientSeq, msgId: command.msgId });
+  session.open.set(clientSeq, { clientSeq, msgId: command.msgId, binding: command.binding });
   requests.raise(clientSeq);
   state.hash.mix(session.ordinal);
   state.hash.mix(clientSeq);
@@ -74,7 +74,7 @@ export function answer(state: ShardState, command: AnswerCommand, index: LogInde
   const { length } = command.body;
   const hasRoom = session.queueBytes + length <= queueBytesMax && state.queueBytes + length <= totalQueueBytesMax;
   const body = hasRoom ? command.body : command.overflowBody;
-  if (session.held === undefined) state.append(session, request.clientSeq, request.msgId, body, index);
+  if (session.held === undefined) state.append(session, request, body, index);
   else answerWithHeld(state, session, request, body, index, effects);
   if (session.connection !== undefined) effects.push(session.deliverEffect);
 }

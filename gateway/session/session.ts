@@ -2,17 +2,11 @@ import type { Connection, LogIndex, MessageBody, PushIdentity } from './command.
 import type { Deadline } from './deadlines.ts';
 import type { Effect } from './effect.ts';
 import { epochEndsMax, returnedRequestsMax } from './limits.ts';
-import { OrderedQueue } from './ordered-queue.ts';
+import { type AnsweredRequest, OrderedQueue } from './ordered-queue.ts';
 import { RequestWindow } from './request-window.ts';
 
 /** Inited: authenticated. Normal: a zone's first success activated it. A closed session is not in the table any more. */
 export type SessionState = 'inited' | 'normal' | 'closed';
-
-/** A request that was forwarded and has no response yet; it holds a place in the queue. */
-export interface OpenRequest {
-  readonly clientSeq: number;
-  readonly msgId: number;
-}
 
 /** A bound push that waits for the response it belongs to. */
 export interface HeldPush {
@@ -66,8 +60,8 @@ export class Session {
 
   readonly queue = new OrderedQueue();
   readonly requests = new RequestWindow();
-  /** In the order they came. */
-  open: Map<number, OpenRequest> | undefined;
+  /** Requests that were forwarded and have no response yet, in the order they came; each holds a place in the queue. */
+  open: Map<number, AnsweredRequest> | undefined;
   held: HeldPush[] | undefined;
   heldBytes = 0;
   /** Numbers that were given back (withdrawn, or open when a primary died): they may be sent again. */

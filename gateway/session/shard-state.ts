@@ -3,7 +3,7 @@ import { type Deadline, Deadlines } from './deadlines.ts';
 import type { Effect } from './effect.ts';
 import { EndedSessions } from './ended-sessions.ts';
 import { defaultShardLimits } from './limits.ts';
-import type { QueueEntry } from './ordered-queue.ts';
+import type { AnsweredRequest, QueueEntry } from './ordered-queue.ts';
 import { PushDedupe } from './push-dedupe.ts';
 import type { Session } from './session.ts';
 import { StateHash } from './state-hash.ts';
@@ -71,8 +71,8 @@ export class ShardState {
   }
 
   /** Gives the session's next number to a message; the caller has made sure that it has a place. */
-  append(session: Session, clientSeq: number, msgId: number, body: MessageBody, index: LogIndex): QueueEntry {
-    const entry = session.queue.append(clientSeq, msgId, body, index);
+  append(session: Session, request: AnsweredRequest, body: MessageBody, index: LogIndex): QueueEntry {
+    const entry = session.queue.append(request, body, index);
     this.queueMessages += 1;
     this.queueBytes += body.length;
     this.hash.mix(session.ordinal);
