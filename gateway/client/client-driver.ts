@@ -1,0 +1,255 @@
+import { errorMessage } from '../lib/errors.ts';
+import type { CloseCause, ConnectionId } from '../transport/transport.ts';
+import type { ClientEffect, ClientState, StateDetail } from './client-effect.ts';
+import { ClosedError, ConnectError, type GatesvrError } from './client-errors.ts';
+import type { ClientHub, ConnectionOwner, HubMember } from './client-hub.ts';
+import {
+  type ClientOptions,
+  type PushHandler,
+  type RequestOptions,
+  type SessionResetHandler,
+  type StateHandler,
+  tuningOf,
+} from './client-options.ts';
+import { ClientSession } from './client-session.ts';
+import { Dial } from './dial.ts';
+
+interface Waiter {
+  resolve(data: Uint8Array): void;
+  reject(error: Error): void;
+}
+
+type Push = Extract<ClientEffect, { kind: 'push' }>;
+
+const requestTimeoutDefaultMs = 10_000;
+const noHeaders: Readonly<Record<string, string>> = {};
+
+/** Carries out what one client's session wants: dials, sends, calls the application. */
+export class ClientDriver implements ConnectionOwner, HubMember {
+  wakeMs = Number.POSITIVE_INFINITY;
+  wakeIndex = -1;
+  readonly session: ClientSession;
+  readonly pushHandlers = new Set<PushHandler>();
+  readonly stateHandlers = new Set<StateHandler>();
+  readonly resetHandlers = new Set<SessionResetHandler>();
+  /** Resolves when the client is closed, with what ended it if `close()` did not. */
+  readonly whenClosed: Promise<GatesvrError | undefined>;
+  readonly #hub: ClientHub;
+  readonly #options: ClientOptions;
+  readonly #waiters = new Map<number, Waiter>();
+  readonly #connected: PromiseWithResolvers<void> = Promise.withResolvers();
+  readonly #ended: PromiseWithResolvers<GatesvrError | undefined> = Promise.withResolvers();
+  #state: ClientState = 'connecting';
+  #connection: ConnectionId | undefined;
+  #dial: Dial | undefined;
+  #nextRequestId = 1;
+  #settleQueued = false;
+  /** Pushes that came before the application could register a handler. */
+  #held: Push[] | undefined;
+
+  constructor(hub: ClientHub, options: ClientOptions) {
+    this.#hub = hub;
+    this.#options = options;
+    this.whenClosed = this.#ended.promise;
+    if (options.onPush === undefined) this.#held = [];
+    else this.pushHandlers.add(options.onPush);
+    if (options.onStateChange !== undefined) this.stateHandlers.add(options.onStateChange);
+    if (options.onSessionReset !== undefined) this.resetHandlers.add(options.onSessionReset);
+    this.session = new ClientSession({
+      openid: options.openid,
+      clientId: options.clientId ?? '',
+      endpoints: options.endpoints,
+      token: typeof options.token === 'function' ? 'ask' : { value: options.token ?? '' },
+      tuning: tuningOf(options),
+      random: Math.random,
+    });
+  }
+
+  get state(): ClientState {
+    return this.#state;
+  }
+
+  /** @throws {ConnectError} */
+  open(): Promise<void> {
+    this.session.open(this.#nowMs());
+    this.#settleSoon();
+    return this.#connected.promise;
+  }
+
+  request(action: string, data: Uint8Array, options: RequestOptions): Promise<Uint8Array> {
+    const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
+    const id = this.#nextRequestId;
+    this.#nextRequestId += 1;
+    this.#waiters.set(id, { resolve, reject });
+    const given = options.headers ?? noHeaders;
+    const headers = options.priority === 'high' ? { ...given, priority: 'high' } : given;
+    const timeoutMs = options.timeoutMs ?? requestTimeoutDefaultMs;
+    this.session.request({ id, action, data, headers, timeoutMs, retry: options.retry ?? true }, this.#nowMs());
+    this.#settleSoon();
+    return promise;
+  }
+
+  reconnect(): void {
+    this.session.reconnect(this.#nowMs());
+    this.#settleSoon();
+  }
+
+  close(): Promise<GatesvrError | undefined> {
+    this.session.close(this.#nowMs());
+    this.#settleSoon();
+    return this.whenClosed;
+  }
+
+  opened(): void {}
+
+  frame(_connection: ConnectionId, frame: Uint8Array): void {
+    this.session.frameReceived(frame, this.#nowMs());
+    this.#settleSoon();
+  }
+
+  writable(): void {
+    this.session.writable(this.#nowMs());
+    this.#settleSoon();
+  }
+
+  /** Of ConnectionOwner: the connection is gone. */
+  closed(_connection: ConnectionId, cause: CloseCause): void {
+    this.#connection = undefined;
+    this.session.connectionClosed(cause, this.#nowMs());
+    this.#settleSoon();
+  }
+
+  tick(nowMs: number): void {
+    this.session.tick(nowMs);
+  }
+
+  settle(nowMs: number): void {
+    this.#settleQueued = false;
+    this.session.batchEnded(nowMs);
+    for (let effects = this.session.takeEffects(); effects.length > 0; effects = this.session.takeEffects()) {
+      for (const effect of effects) this.#perform(effect);
+    }
+    if (this.#state === 'closed') this.#hub.unschedule(this);
+    else this.#hub.schedule(this, this.session.dueMs);
+  }
+
+  #nowMs(): number {
+    return this.#hub.clock.nowMs();
+  }
+
+  #settleSoon(): void {
+    if (this.#settleQueued) return;
+    this.#settleQueued = true;
+    this.#hub.settleSoon(this);
+  }
+
+  #perform(effect: ClientEffect): void {
+    switch (effect.kind) {
+      case 'send':
+        if (this.#connection !== undefined && !this.#hub.send(this.#connection, effect.frame)) this.session.blocked();
+        return;
+      case 'push':
+        return this.#held === undefined ? this.#deliver(effect) : void this.#held.push(effect);
+      case 'answer':
+        return this.#takeWaiter(effect.id)?.resolve(effect.data);
+      case 'fail':
+        return this.#takeWaiter(effect.id)?.reject(effect.error);
+      case 'token':
+        return this.#askToken(effect.attempt);
+      case 'dial':
+        return this.#startDial(effect.attempt, effect.endpoint);
+      case 'disconnect':
+        return this.#disconnect(effect.code, effect.reason);
+      case 'state':
+        return this.#changeState(effect.state, effect.detail);
+      case 'reset':
+        for (const handler of this.resetHandlers) this.#guarded(() => handler(effect.reset));
+        return;
+      case 'warning':
+        return this.#options.onWarning?.(effect.error);
+    }
+  }
+
+  #takeWaiter(id: number): Waiter | undefined {
+    const waiter = this.#waiters.get(id);
+    this.#waiters.delete(id);
+    return waiter;
+  }
+
+  #deliver(push: Push): void {
+    for (const handler of this.pushHandlers) {
+      this.#guarded(() => handler(push.data, { headers: push.headers, seqId: push.seqId }));
+    }
+  }
+
+  /** A handler's mistake is the application's: it must not stop the session. */
+  #guarded(call: () => void): void {
+    try {
+      call();
+    } catch (error) {
+      if (this.#options.onWarning === undefined) queueMicrotask(() => Promise.reject(error));
+      else this.#options.onWarning(error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+
+  #askToken(attempt: number): void {
+    const { token } = this.#options;
+    if (typeof token !== 'function') return;
+    const failed = (error: unknown): void => {
+      this.session.attemptFailed(attempt, `token: ${errorMessage(error)}`, this.#nowMs());
+      this.#settleSoon();
+    };
+    // In a promise, so that a function that throws is one that failed.
+    Promise.resolve()
+      .then(token)
+      .then((value) => {
+        this.session.tokenReady(attempt, value, this.#nowMs());
+        this.#settleSoon();
+      })
+      .catch(failed);
+  }
+
+  #startDial(attempt: number, endpoint: string): void {
+    this.#dial = new Dial(this.#hub, endpoint, this.#options.serverName ?? '', {
+      opened: (connection) => {
+        this.#dial = undefined;
+        this.#connection = connection;
+        this.#hub.handOver(connection, this);
+        this.session.connectionOpened(attempt, this.#nowMs());
+        this.#settleSoon();
+      },
+      failed: (reason) => {
+        this.#dial = undefined;
+        this.session.attemptFailed(attempt, `${endpoint}: ${reason}`, this.#nowMs());
+        this.#settleSoon();
+      },
+    });
+  }
+
+  #disconnect(code: number, reason: string): void {
+    this.#dial?.cancel();
+    this.#dial = undefined;
+    if (this.#connection !== undefined) this.#hub.close(this.#connection, code, reason);
+    this.#connection = undefined;
+  }
+
+  #changeState(state: ClientState, detail: StateDetail): void {
+    this.#state = state;
+    if (state === 'connected') this.#firstConnected();
+    for (const handler of this.stateHandlers) this.#guarded(() => handler(state, detail));
+    if (state !== 'closed') return;
+    const error = detail.error ?? new ClosedError(0, 'closed before it was connected');
+    this.#connected.reject(error instanceof ConnectError ? error : new ConnectError(error.code, error.message));
+    this.#ended.resolve(detail.error);
+  }
+
+  #firstConnected(): void {
+    this.#connected.resolve();
+    // Whoever waits for connect() runs before this and can register a handler.
+    setImmediate(() => {
+      const held = this.#held ?? [];
+      this.#held = undefined;
+      for (const push of held) this.#deliver(push);
+    });
+  }
+}
