@@ -162,8 +162,8 @@ export const rules: readonly Rule[] = [
 export function warningsFor(config: Config): string[] {
   const { server, auth, backup } = config;
   const warnings: string[] = [];
-  if (server.dev) warnings.push('development mode: do not let this gateway be reached from outside');
-  if (auth.mode === 'none') warnings.push('auth.mode is none: every client is believed to be who it says');
+  if (auth.mode === 'none' && !server.dev)
+    warnings.push('auth.mode is none: every client is believed to be who it says');
   if (server.grpcPlaintext)
     warnings.push('server.grpc_plaintext is on: who reaches the gRPC port may register zones and push');
   else if (server.caFile === undefined && !server.dev) {
