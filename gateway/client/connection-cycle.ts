@@ -1,4 +1,4 @@
-import { nextStep } from '../protocol/error-codes.ts';
+import { ErrorCode, nextStep } from '../protocol/error-codes.ts';
 import type { ClientEffect, ClientState, StateDetail } from './client-effect.ts';
 import { ClosedError, ConnectError, type GatesvrError } from './client-errors.ts';
 import { ReconnectPlan } from './reconnect-plan.ts';
@@ -111,7 +111,9 @@ export class ConnectionCycle {
         return this.finish(this.#terminal(trouble));
       case 'login': {
         const held = this.#owner.holdsSession();
-        if (!held && !this.#asksToken && !this.#everLive) return this.finish(this.#terminal(trouble));
+        // A fixed token that has expired will never be taken.
+        const hopeless = trouble.code === ErrorCode.ERROR_TOKEN_EXPIRED && !held && !this.#asksToken;
+        if (hopeless) return this.finish(this.#terminal(trouble));
         this.#owner.sessionLost(trouble.code, trouble.reason);
         return held ? this.#again({ ...trouble, retryAfterMs: 0 }, 0, nowMs) : this.retry(trouble, nowMs);
       }
