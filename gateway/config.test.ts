@@ -93,6 +93,17 @@ describe('loadConfig', () => {
     expect(config.backup.sync).toMatchObject({ peerAddr: 'backup-server:8094', batchSize: 100, bufferSize: 10_000 });
   });
 
+  it('takes the default where the value is nothing, so that a flag can undo what the file says', () => {
+    const yaml = 'server: { ca_file: ca.pem, cert_file: "", key_file: "" }\nlog: { level: }';
+    const { config } = load({ yaml, argv: ['--ca-file='] });
+    expect(config.server).toMatchObject({
+      caFile: undefined,
+      certFile: 'certs/server.crt',
+      keyFile: 'certs/server.key',
+    });
+    expect(config.log.level).toBe('info');
+  });
+
   it('derives warning thresholds from limits that were changed', () => {
     const { overloadProtection } = load({ argv: ['--overload-protection-max-qps=50000'] }).config;
     expect(overloadProtection.qpsWarningThreshold).toBe(40_000);

@@ -64,7 +64,7 @@ function readConfigFile(path: string, readFile: ConfigSources['readFile']): Yaml
   }
 }
 
-/** Values by path: the last assignment of a key wins, defaults fill the rest. */
+/** Values by path: the last assignment of a key wins, defaults fill the rest and what was given as nothing. */
 class ValueTable {
   readonly problems: string[] = [];
   #values = new Map<string, unknown>();
@@ -75,7 +75,7 @@ class ValueTable {
     const winners = new Map(assignments.map((assignment) => [assignment.entry.path, assignment]));
     for (const entry of entries) {
       const winner = winners.get(entry.path);
-      if (winner === undefined) this.#useDefault(entry);
+      if (winner === undefined || winner.text === '') this.#useDefault(entry);
       else this.#use(winner);
     }
     const given = new Map(this.#values);

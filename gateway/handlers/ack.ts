@@ -22,6 +22,6 @@ export function handleAck(context: HandlerContext, connection: ClientConnection,
     return;
   }
   context.meter.request('ack', 'ok', 0);
-  if (verdict === 'old') return;
+  if (verdict !== 'ok') return;
   context.shard.submit({ kind: 'ack', sessionId: connection.sessionId, upTo });
 }

@@ -76,7 +76,7 @@ function limitProblem(business: BusinessRequest, request: ClientRequest): string
 /** Refuses a new request that has nowhere to go before it is admitted, so that its number stays free (rule 6). */
 function mayEnter(context: HandlerContext, call: BusinessCall, request: ClientRequest): boolean {
   const kind = request.headers['priority'] === 'high' ? 'business-high' : 'business';
-  const verdict = context.protector.admit(call.startedMs, kind);
+  const verdict = context.protector.admit(call.startedMs, kind, call.connection.zoneId);
   if (!verdict.ok) {
     refuse(context, call.connection, call.msgId, {
       code: verdict.code,
@@ -111,7 +111,7 @@ function admitted(
     case 'forward':
       return forward(context, call, request, business);
     case 'resend':
-      context.delivery.resend(call.connection.id, outcome.seqId);
+      context.delivery.resend(call.connection.id, outcome.seqId, context.clock.nowMs());
       return context.turn.ask();
     case 'refused':
       return refuseAdmission(context, call, outcome);
@@ -132,11 +132,7 @@ function refuseAdmission(
 
 function forward(context: HandlerContext, call: BusinessCall, request: ClientRequest, business: BusinessRequest): void {
   const { connection } = call;
-  const slot = context.protector.upstreamStart(call.startedMs, connection.zoneId);
-  if (!slot.ok) {
-    withdraw(context, call, { code: slot.code, message: slot.reason, retryAfterMs: slot.retryAfterMs });
-    return;
-  }
+  context.protector.upstreamStarted(connection.zoneId);
   context.router.request(
     {
       openid: connection.openid,
@@ -177,7 +173,7 @@ function currentConnection(context: HandlerContext, call: BusinessCall): ClientC
 function answered(context: HandlerContext, call: BusinessCall, outcome: ZoneOutcome): void {
   const durationMs = context.clock.nowMs() - call.startedMs;
   const ok = outcome.kind === 'answered';
-  context.protector.upstreamEnd(context.clock.nowMs(), call.connection.zoneId, durationMs, ok);
+  context.protector.upstreamFinished(call.connection.zoneId, durationMs, ok);
   if (!ok && !outcome.reached) {
     withdraw(context, call, outcome);
     return;

@@ -1,3 +1,4 @@
+import type { ClientMeter } from '../overload/client-rates.ts';
 import type { ConnectionId, PeerInfo } from '../transport/transport.ts';
 
 /** await-start → starting (START is being decided) → open (a session is bound) → closing (told to go, frames ignored). */
@@ -16,16 +17,21 @@ export class ClientConnection {
   binding = 0;
   /** A frame after START arrived, so the token before this binding's is void. */
   confirmed = false;
-  /** Frames that came while START was being decided; copies, few. */
+  readonly rate: ClientMeter;
+  /** Frames that wait for START's decision or for the client's rate; copies. */
   waiting: Uint8Array[] = [];
+  waitingBytes = 0;
+  /** When a drain told it to go; 0: not. */
+  toldMs = 0;
   /** When a connection that was told to go is closed for good. */
   closeAtMs = Number.POSITIVE_INFINITY;
   closeCode = 0;
   closeReason = '';
 
-  constructor(id: ConnectionId, peer: PeerInfo, nowMs: number) {
+  constructor(id: ConnectionId, peer: PeerInfo, rate: ClientMeter, nowMs: number) {
     this.id = id;
     this.peer = peer;
+    this.rate = rate;
     this.openedMs = nowMs;
     this.lastFrameMs = nowMs;
   }
@@ -39,8 +45,8 @@ export class ConnectionTable {
     return this.#byId.size;
   }
 
-  open(id: ConnectionId, peer: PeerInfo, nowMs: number): ClientConnection {
-    const connection = new ClientConnection(id, peer, nowMs);
+  open(id: ConnectionId, peer: PeerInfo, rate: ClientMeter, nowMs: number): ClientConnection {
+    const connection = new ClientConnection(id, peer, rate, nowMs);
     this.#byId.set(id, connection);
     return connection;
   }

@@ -2,11 +2,12 @@ import type { PushLevel } from '../../proto/gen/upstream.ts';
 import type { Authenticator } from '../auth/authenticator.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/log.ts';
+import type { ClientRates } from '../overload/client-rates.ts';
 import type { OverloadProtector } from '../overload/protector.ts';
 import type { Command, SecondLogin } from '../session/command.ts';
 import type { Delivery } from '../session/delivery.ts';
 import type { Outcome } from '../session/effect.ts';
-import type { ResumeTokens } from '../session/resume-token.ts';
+import type { TokenPlace } from '../session/resume-token.ts';
 import type { SessionMachine } from '../session/session-machine.ts';
 import type { ConnectionWriter } from '../transport/transport.ts';
 import type { UpstreamRouter } from '../upstream/router.ts';
@@ -21,6 +22,12 @@ export interface ShardPort {
   readonly history: string;
   /** How safe a push is once it is committed (I2). */
   readonly pushLevel: PushLevel;
+  readonly role: string;
+  readonly logIndex: number;
+  readonly commitIndex: number;
+  /** Incarnations that hold all that was committed. */
+  readonly inSync: readonly string[];
+  readonly peerHeartbeatLost: boolean;
   submit(command: Command, committed?: (outcome: Outcome) => void): void;
 }
 
@@ -31,13 +38,24 @@ export interface HandlerSettings {
   readonly sessionTimeoutMs: number;
   readonly heartbeatIntervalMs: number;
   readonly resumeWindowMs: number;
+  /** How long a replaced connection may still read what was on its way. */
+  readonly replacedGraceMs: number;
   readonly secondLogin: SecondLogin;
   readonly maxFrameBytes: number;
   readonly zoneCount: number;
+  /** A zone that does not register again within this time is taken out. */
+  readonly zoneLeaseMs: number;
   /** Where clients find this gateway and its peer; sent in START responses and GOAWAY. */
   readonly endpoints: readonly string[];
   /** Where zones find this gateway and its peer; sent in register responses. */
   readonly upstreamEndpoints: readonly string[];
+}
+
+/** Resume tokens under the shard's keys. */
+export interface ResumeTokens {
+  mint(place: TokenPlace): Uint8Array;
+  /** What a token of ours says; undefined for any other. */
+  verify(token: Uint8Array): TokenPlace | undefined;
 }
 
 /** Counts what passes; cheap enough to be called for every message. */
@@ -66,5 +84,8 @@ export interface HandlerContext {
   readonly meter: Meter;
   /** Asked for after anything was queued for clients or zones; sends it all at the end of the turn. */
   readonly turn: Turn;
+  readonly rates: ClientRates;
   readonly newId: () => string;
+  /** Runs something once, later; the milliseconds are a lower bound. */
+  readonly schedule: (delayMs: number, run: () => void) => void;
 }

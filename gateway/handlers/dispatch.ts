@@ -1,5 +1,6 @@
 import { type ClientRequest, RequestType } from '../../proto/gen/message.ts';
 import { errorMessage } from '../lib/errors.ts';
+import { rateExceeded } from '../overload/client-rates.ts';
 import { decodeClientRequest } from '../protocol/codec.ts';
 import { ErrorCode } from '../protocol/error-codes.ts';
 import type { CloseCause, ConnectionId, PeerInfo, TransportListener } from '../transport/transport.ts';
@@ -13,8 +14,9 @@ import { closeConnection, refuse } from './replies.ts';
 import { handleStart } from './start.ts';
 import { handleStop } from './stop.ts';
 
-/** Frames kept while a START is being decided; a client that sends more is not waiting for its answer. */
-const waitingFramesMax = 64;
+/** Of the frames kept while a START is being decided or a client is being slowed. */
+const waitingFramesMax = 1_024;
+const waitingBytesMax = 262_144;
 
 /** What the transport tells, sorted by what it is and by the state of its connection. */
 export class Dispatcher implements TransportListener {
@@ -27,9 +29,9 @@ export class Dispatcher implements TransportListener {
   connectionOpened(id: ConnectionId, peer: PeerInfo): void {
     const context = this.#context;
     const nowMs = context.clock.nowMs();
-    const connection = context.connections.open(id, peer, nowMs);
-    context.protector.connectionOpened(nowMs);
+    const connection = context.connections.open(id, peer, context.rates.open(peer.address), nowMs);
     const verdict = context.protector.admit(nowMs, 'connect');
+    context.protector.connectionOpened();
     if (!verdict.ok) closeConnection(context, connection, ErrorCode.ERROR_TRY_LATER, verdict.reason);
   }
 
@@ -37,17 +39,17 @@ export class Dispatcher implements TransportListener {
     const context = this.#context;
     const connection = context.connections.get(id);
     if (connection === undefined || connection.phase === 'closing') return;
-    connection.lastFrameMs = context.clock.nowMs();
+    const nowMs = context.clock.nowMs();
+    connection.lastFrameMs = nowMs;
     context.meter.bytes(frame.length, 0);
-    if (connection.phase === 'starting') return this.#wait(connection, frame);
-    let request: ClientRequest;
-    try {
-      request = decodeClientRequest(frame);
-    } catch {
-      return this.#violated(connection, 'frame: not a ClientRequest');
+    const aheadMs = connection.rate.charge(nowMs, frame.length);
+    if (aheadMs === rateExceeded) {
+      return closeConnection(context, connection, ErrorCode.ERROR_RATE_EXCEEDED, 'more messages or bytes than allowed');
     }
-    if (connection.phase === 'await-start') return this.#first(connection, request);
-    this.#next(connection, request);
+    if (aheadMs > 0 || connection.waiting.length > 0 || connection.phase === 'starting') {
+      return this.#hold(connection, frame, aheadMs);
+    }
+    this.#process(connection, frame);
   }
 
   peerMoved(id: ConnectionId, peer: PeerInfo): void {
@@ -76,25 +78,41 @@ export class Dispatcher implements TransportListener {
     this.#context.turn.ask();
   }
 
-  #wait(connection: ClientConnection, frame: Uint8Array): void {
-    if (connection.waiting.length >= waitingFramesMax) {
-      return closeConnection(
-        this.#context,
-        connection,
-        ErrorCode.ERROR_RATE_EXCEEDED,
-        'too many frames before the START response',
-      );
+  #process(connection: ClientConnection, frame: Uint8Array): void {
+    if (connection.phase === 'closing') return;
+    let request: ClientRequest;
+    try {
+      request = decodeClientRequest(frame);
+    } catch {
+      return this.#violated(connection, 'frame: not a ClientRequest');
+    }
+    if (connection.phase === 'await-start') return this.#first(connection, request);
+    this.#next(connection, request);
+  }
+
+  /** Keeps a frame until START is decided, or until the client is within its rate again. */
+  #hold(connection: ClientConnection, frame: Uint8Array, aheadMs: number): void {
+    if (connection.waiting.length >= waitingFramesMax || connection.waitingBytes + frame.length > waitingBytesMax) {
+      return closeConnection(this.#context, connection, ErrorCode.ERROR_RATE_EXCEEDED, 'too many messages at once');
     }
     connection.waiting.push(frame.slice());
+    connection.waitingBytes += frame.length;
+    if (connection.phase === 'open' && connection.waiting.length === 1) {
+      this.#context.schedule(aheadMs, () => this.#release(connection));
+    }
+  }
+
+  #release(connection: ClientConnection): void {
+    const { waiting } = connection;
+    connection.waiting = [];
+    connection.waitingBytes = 0;
+    for (const frame of waiting) this.#process(connection, frame);
+    this.#context.turn.ask();
   }
 
   #first(connection: ClientConnection, request: ClientRequest): void {
     if (request.type !== RequestType.REQUEST_START) return this.#violated(connection, 'first message: expected START');
-    handleStart(this.#context, connection, request, () => {
-      const waiting = connection.waiting;
-      connection.waiting = [];
-      for (const frame of waiting) this.frameReceived(connection.id, frame);
-    });
+    handleStart(this.#context, connection, request, () => this.#release(connection));
   }
 
   #next(connection: ClientConnection, request: ClientRequest): void {

@@ -3,28 +3,31 @@ import type { Effect } from '../session/effect.ts';
 import type { HandlerContext } from './context.ts';
 import { closeConnection, sendAway } from './replies.ts';
 
-/** How long a replaced connection may still read what was on its way (design §3). */
-const replacedCloseMs = 5_000;
-
 /** Carries out one committed effect of the state machine on the gateway that is primary. */
 export function performEffect(context: HandlerContext, effect: Effect): void {
   switch (effect.kind) {
     case 'deliver':
-      context.delivery.deliver(effect.sessionId);
-      return context.turn.ask();
+      return deliver(context, effect.sessionId);
     case 'replaced':
       return replaced(context, effect);
     case 'closed':
       return sessionClosed(context, effect);
     case 'acked':
-      return context.pushWaiters.acked(effect.sessionId, effect.upTo);
+      context.pushWaiters.acked(effect.sessionId, effect.upTo);
+      return deliver(context, effect.sessionId);
     case 'expired':
-      return context.pushWaiters.expired(effect.sessionId, effect.seqId);
+      context.pushWaiters.expired(effect.sessionId, effect.seqId);
+      return deliver(context, effect.sessionId);
     case 'placed':
-      return context.pushWaiters.placed(effect.sessionId, effect.holdId, effect.seqId);
+      return context.pushWaiters.placed(effect.sessionId, effect.pushIndex, effect.seqId);
     case 'zone-endpoints':
       return context.router.setEndpoints(effect.zoneId, effect.endpoints);
   }
+}
+
+function deliver(context: HandlerContext, sessionId: string): void {
+  context.delivery.deliver(sessionId, context.clock.nowMs());
+  context.turn.ask();
 }
 
 /** A newer binding holds the session: the old client is told not to come back, or the two would evict each other for ever. */
@@ -38,7 +41,7 @@ function replaced(context: HandlerContext, effect: Extract<Effect, { kind: 'repl
     reconnect: false,
     reconnectAfterMs: 0,
     endpoints: [],
-    closeAfterMs: replacedCloseMs,
+    closeAfterMs: context.settings.replacedGraceMs,
     serve: false,
   });
 }

@@ -1,7 +1,7 @@
 import { PushType } from '../../proto/gen/message.ts';
 import { encodePushBody, type Headers } from '../protocol/codec.ts';
 import type { PushIdentity, PushOrderKind } from '../session/command.ts';
-import type { BroadcastOutcome, Outcome, PushOutcome } from '../session/effect.ts';
+import type { BroadcastOutcome, PushOutcome } from '../session/effect.ts';
 import type { HandlerContext } from './context.ts';
 
 /** Room for the numbers and tags around a body in its frame. */
@@ -54,7 +54,11 @@ export function pushToSession(context: HandlerContext, push: PushRequest, done: 
       order: push.order,
       ttlMs: push.ttlMs,
     },
-    (outcome) => finish(context, outcome, 'push', done),
+    (outcome) => {
+      if (outcome.kind !== 'push') return;
+      context.meter.request('push', outcome.status === 'ok' ? 'ok' : 'refused', 0);
+      done(outcome);
+    },
   );
   context.turn.ask();
 }
@@ -71,9 +75,11 @@ export function pushToMany(
   const body = bodyOf(context, push.data, push.headers);
   if (body === undefined) return refused('too-large');
   const { identity, ttlMs, zoneIds, openids } = push;
-  context.shard.submit({ kind: 'broadcast', identity, body, ttlMs, zoneIds, openids }, (outcome) =>
-    finish(context, outcome, 'broadcast', done),
-  );
+  context.shard.submit({ kind: 'broadcast', identity, body, ttlMs, zoneIds, openids }, (outcome) => {
+    if (outcome.kind !== 'broadcast') return;
+    context.meter.request('broadcast', outcome.status === 'ok' ? 'ok' : 'refused', 0);
+    done(outcome);
+  });
   context.turn.ask();
 }
 
@@ -82,16 +88,4 @@ function bodyOf(context: HandlerContext, data: Uint8Array, headers: Headers): Ui
   if (data.length > max) return undefined;
   const body = encodePushBody(PushType.PUSH_NOTIFY, data, headers);
   return body.length > max ? undefined : body;
-}
-
-function finish<Kind extends 'push' | 'broadcast'>(
-  context: HandlerContext,
-  outcome: Outcome,
-  kind: Kind,
-  done: (outcome: Extract<Outcome, { kind: Kind }>) => void,
-): void {
-  if (outcome.kind !== kind) return;
-  const judged = outcome as Extract<Outcome, { kind: Kind }>;
-  context.meter.request(kind, judged.status === 'ok' ? 'ok' : 'refused', 0);
-  done(judged);
 }

@@ -115,7 +115,7 @@ function authenticated(context: HandlerContext, attempt: StartAttempt, result: A
   if (attempt.connection.phase !== 'starting') return;
   if (!result.ok) {
     context.meter.rejected(result.code);
-    return failStart(context, attempt, result.code, result.message, result.retryAfterMs ?? 0);
+    return failStart(context, attempt, result.code, result.message);
   }
   const openidBytes = Buffer.byteLength(result.openid);
   if (openidBytes === 0 || openidBytes > openidBytesMax) {
@@ -188,7 +188,7 @@ function startResponse(context: HandlerContext, connection: ClientConnection, ou
     connectionId: String(connection.id),
     sessionId: outcome.sessionId,
     resumed: outcome.resumed,
-    resumeToken: Buffer.from(context.tokens.mint(outcome.sessionId, outcome.binding)),
+    resumeToken: Buffer.from(context.tokens.mint(outcome)),
     nextSeqId: BigInt(outcome.nextSeqId),
     maxClientSeq: BigInt(outcome.maxClientSeq),
     heartbeatIntervalMs: settings.heartbeatIntervalMs,

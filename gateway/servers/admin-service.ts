@@ -1,4 +1,4 @@
-import type { ServerUnaryCall, ServerWritableStream, sendUnaryData } from '@grpc/grpc-js';
+import { type ServerUnaryCall, type ServerWritableStream, type sendUnaryData, status } from '@grpc/grpc-js';
 import type {
   AdminServiceServer,
   GatewayStatus,
@@ -16,11 +16,11 @@ import type {
 import type { HandlerContext } from '../handlers/context.ts';
 import type { GatewayControl } from '../handlers/control.ts';
 import { errorMessage } from '../lib/errors.ts';
-import { limitsFromMessage, limitsToMessage } from '../overload/limits.ts';
+import { limitsFromMessage } from '../overload/limits.ts';
 import { errorOf, safeNumber } from '../protocol/codec.ts';
 import { ErrorCode } from '../protocol/error-codes.ts';
 import type { SetZonesCommand } from '../session/command.ts';
-import type { Session } from '../session/session.ts';
+import type { SessionView } from '../session/session-machine.ts';
 
 const watchIntervalMsDefault = 1_000;
 const watchIntervalMsMin = 50;
@@ -40,7 +40,7 @@ export function adminService(context: HandlerContext, control: GatewayControl): 
       const { deadlineMs, sessionsPerSecond } = call.request;
       respond(null, { sessionsLeft: control.drain(deadlineMs, sessionsPerSecond) });
     },
-    listSessions: (call, respond) => respond(null, listSessions(context, call.request)),
+    listSessions: (call, respond) => listSessions(context, call, respond),
     kickSession: (call, respond) => kick(context, call, respond),
   };
 }
@@ -110,32 +110,39 @@ function setLimits(
   try {
     if (call.request.limits === undefined) throw new Error('limits: missing');
     const limits = limitsFromMessage(call.request.limits);
-    protector.setLimits(limits);
+    protector.setLimits(context.clock.nowMs(), limits);
     router.setTimeoutMs(limits.upstreamTimeoutMs);
-    respond(null, { success: true, error: undefined, limits: limitsToMessage(protector.limits) });
+    respond(null, { success: true, error: undefined, limits: protector.limits });
   } catch (thrown) {
     const error = errorOf({ code: ErrorCode.ERROR_BAD_MESSAGE, message: errorMessage(thrown) });
-    respond(null, { success: false, error, limits: limitsToMessage(protector.limits) });
+    respond(null, { success: false, error, limits: protector.limits });
   }
 }
 
-function listSessions(context: HandlerContext, request: ListSessionsRequest): ListSessionsResponse {
-  const size = request.pageSize === 0 ? pageSizeDefault : Math.min(request.pageSize, pageSizeMax);
-  const page = context.sessions.list({
-    openid: request.openid,
-    zoneId: request.zoneId,
-    size,
-    after: request.pageToken,
-  });
-  return { sessions: page.sessions.map((session) => info(context, session)), nextPageToken: page.next };
+function listSessions(
+  context: HandlerContext,
+  call: ServerUnaryCall<ListSessionsRequest, ListSessionsResponse>,
+  respond: sendUnaryData<ListSessionsResponse>,
+): void {
+  const { openid, zoneId, pageSize, pageToken } = call.request;
+  const size = pageSize === 0 ? pageSizeDefault : Math.min(pageSize, pageSizeMax);
+  try {
+    const page = context.sessions.list({ openid, zoneId }, size, pageToken);
+    respond(null, {
+      sessions: page.sessions.map((session) => info(context, session)),
+      nextPageToken: page.nextPageToken,
+    });
+  } catch (thrown) {
+    respond({ code: status.INVALID_ARGUMENT, details: errorMessage(thrown) });
+  }
 }
 
-function info(context: HandlerContext, session: Session): SessionInfo {
-  const connectionId = context.delivery.connectionOf(session.id);
+function info(context: HandlerContext, session: SessionView): SessionInfo {
+  const connectionId = context.delivery.connectionOf(session.sessionId);
   const connection = connectionId === undefined ? undefined : context.connections.get(connectionId);
   const idleMs = connection === undefined ? 0 : context.clock.nowMs() - connection.lastFrameMs;
   return {
-    sessionId: session.id,
+    sessionId: session.sessionId,
     openid: session.openid,
     clientId: session.clientId,
     userIp: session.userIp,
@@ -146,7 +153,7 @@ function info(context: HandlerContext, session: Session): SessionInfo {
     nextSeqId: BigInt(session.nextSeqId),
     maxClientSeq: BigInt(session.maxClientSeq),
     ackUpTo: BigInt(session.ackUpTo),
-    queueMessages: session.queueMessages,
+    queueMessages: session.queue.length,
     queueBytes: session.queueBytes,
     connected: connection !== undefined,
   };
@@ -165,7 +172,7 @@ function kick(
   }
   const close = {
     kind: 'close',
-    sessionId: session.id,
+    sessionId: session.sessionId,
     code: ErrorCode.ERROR_KICKED,
     reason: reason.slice(0, 200),
   } as const;

@@ -24,8 +24,6 @@ import type { PushIdentity } from '../session/command.ts';
 import type { BroadcastOutcome, PushOutcome } from '../session/effect.ts';
 import { identityOf, readBroadcast, readUnicast, writeBroadcast, writeUnicast } from './push-conversion.ts';
 
-/** A zone that does not register again within this time is taken out. */
-const registrationLeaseMs = 15_000;
 /** How long a sender that asked for ACKED waits at most. */
 const ackWaitMaxMs = 30_000;
 /** Items of one PushBatch; a larger one is refused whole. */
@@ -66,7 +64,7 @@ function register(
     respond(null, {
       success: message === '',
       error: message === '' ? undefined : errorOf({ code: ErrorCode.ERROR_BAD_MESSAGE, message }),
-      leaseMs: registrationLeaseMs,
+      leaseMs: settings.zoneLeaseMs,
       epoch: BigInt(shard.epoch),
       endpoints: [...settings.upstreamEndpoints],
     });
@@ -78,7 +76,7 @@ function register(
       address,
       instanceId,
       weight: weight === 0 ? 1 : weight,
-      leaseMs: registrationLeaseMs,
+      leaseMs: settings.zoneLeaseMs,
     },
     (outcome) => answer(outcome.kind === 'refused' ? outcome.reason : ''),
   );
@@ -144,7 +142,7 @@ function waitForAck(
   if (outcome.seqId !== 0 && session !== undefined && outcome.seqId <= session.ackUpTo) return answer(outcome, true);
   const waits = context.pushWaiters.add(outcome.sessionId, {
     seqId: outcome.seqId,
-    hold: outcome.hold ?? 0,
+    hold: outcome.heldIndex ?? 0,
     deadlineMs: context.clock.nowMs() + Math.min(ttlMs === 0 ? ackWaitMaxMs : ttlMs + 1_000, ackWaitMaxMs),
     done: (end, seqId) => {
       const status = end === 'expired' ? 'expired' : end === 'closed' ? 'no-session' : 'ok';

@@ -1,11 +1,18 @@
+import { fileURLToPath } from 'node:url';
 import {
   Server,
   type ServerCredentials,
+  type ServerInterceptor,
   type ServiceDefinition,
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
+import { loadSync } from '@grpc/proto-loader';
+import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation } from 'grpc-health-check';
 import { errorMessage, UsageError } from '../lib/errors.ts';
+
+const messageBytesMax = 4_194_304;
+const protoFolder = fileURLToPath(new URL('../../proto/', import.meta.url));
 
 export interface GrpcServerOptions {
   /** HOST:PORT; an empty host means all addresses. */
@@ -15,9 +22,9 @@ export interface GrpcServerOptions {
     readonly definition: ServiceDefinition;
     readonly implementation: UntypedServiceImplementation;
   }[];
-  readonly maxMessageBytes: number;
-  /** Adds server reflection; off by default because it tells a stranger what there is. */
-  readonly reflection?: (server: Server) => void;
+  readonly interceptors: readonly ServerInterceptor[];
+  /** Lets tools list services and messages; it tells a stranger what there is. */
+  readonly reflection: boolean;
 }
 
 export interface GrpcServer {
@@ -34,7 +41,8 @@ export interface GrpcServer {
  */
 export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcServer> {
   const server = new Server({
-    'grpc.max_receive_message_length': options.maxMessageBytes,
+    interceptors: [...options.interceptors],
+    'grpc.max_receive_message_length': messageBytesMax,
     'grpc.keepalive_time_ms': 10_000,
     'grpc.keepalive_timeout_ms': 5_000,
     'grpc.http2.min_ping_interval_without_data_ms': 1_000,
@@ -43,13 +51,18 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
   for (const { definition, implementation } of options.services) server.addService(definition, implementation);
   const health = new HealthImplementation({ '': 'SERVING' });
   health.addToServer(server);
-  options.reflection?.(server);
+  if (options.reflection) addReflection(server);
   const port = await bind(server, options);
   return {
     port,
     setServing: (serving) => health.setStatus('', serving ? 'SERVING' : 'NOT_SERVING'),
     close: (deadlineMs) => close(server, deadlineMs),
   };
+}
+
+function addReflection(server: Server): void {
+  const files = ['upstream.proto', 'admin.proto'];
+  new ReflectionService(loadSync(files, { includeDirs: [protoFolder] })).addToServer(server);
 }
 
 function bind(server: Server, options: GrpcServerOptions): Promise<number> {

@@ -3,7 +3,6 @@ import {
   type BroadcastPushRequest,
   type BroadcastPushResponse,
   PushLevel,
-  PushOrder,
   PushStatus,
   type UnicastPushRequest,
   type UnicastPushResponse,

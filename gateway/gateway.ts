@@ -1,0 +1,163 @@
+import { randomUUID } from 'node:crypto';
+import { credentials as channelCredentials, ServerCredentials } from '@grpc/grpc-js';
+import { AdminServiceService } from '../proto/gen/admin.ts';
+import { GatewayServiceService } from '../proto/gen/upstream.ts';
+import { createAuthenticator } from './auth/create.ts';
+import type { Config } from './config.ts';
+import { createCore, type GatewayCore } from './core.ts';
+import type { Certificate } from './dev-certificate.ts';
+import { Dispatcher } from './handlers/dispatch.ts';
+import type { GatewayIdentity } from './handlers/status.ts';
+import { Housekeeping } from './housekeeping.ts';
+import { formatAddress, isLoopback, parseAddress } from './lib/address.ts';
+import type { Clock } from './lib/clock.ts';
+import { errorMessage, UsageError } from './lib/errors.ts';
+import type { Logger } from './lib/log.ts';
+import { createMetrics, type Metrics } from './lib/metrics.ts';
+import { RequestMeter } from './lib/request-meter.ts';
+import { version } from './lib/version.ts';
+import { Lifecycle } from './lifecycle.ts';
+import { errorCodeName } from './protocol/error-codes.ts';
+import { adminService } from './servers/admin-service.ts';
+import { gatewayService } from './servers/gateway-service.ts';
+import { gatewayView, gaugeSource } from './servers/gateway-view.ts';
+import { mutualTls, roleInterceptor } from './servers/grpc-security.ts';
+import { type GrpcServer, startGrpcServer } from './servers/grpc-server.ts';
+import { startHttpServer } from './servers/http-server.ts';
+import { startMetricsServer } from './servers/metrics-server.ts';
+import { handlerSettings, transportOptions } from './settings.ts';
+import { listen } from './transport/quinn.ts';
+import type { ServerTransport } from './transport/transport.ts';
+
+const performanceWindowSeconds = 10;
+
+export interface GatewayOptions {
+  readonly config: Config;
+  readonly certificate: Certificate;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Reads a file that the configuration names. */
+  readonly readFile: (path: string) => string;
+}
+
+/** A running gateway. */
+export interface Gateway {
+  /** Puts in force what may change while running: limits, queues, timeouts, certificate. @throws when it is refused. */
+  reload(config: Config, certificate: Certificate): void;
+  /** Sends clients away, lets answers under way out, closes everything; bounded by server.drain_timeout. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts a gateway: the whole path of a message is wired here and in core.ts.
+ * @throws UsageError when a file, an address or a certificate is wrong.
+ */
+export async function startGateway(options: GatewayOptions): Promise<Gateway> {
+  const { config, clock, log } = options;
+  const identity: GatewayIdentity = { serverId: config.backup.serverId, incarnation: randomUUID(), version };
+  const metrics = createMetrics();
+  const meter = new RequestMeter({
+    metrics,
+    windowSeconds: performanceWindowSeconds,
+    nowMs: clock.nowMs(),
+    codeName: errorCodeName,
+  });
+  const authenticator = await createAuthenticator(config.auth, {
+    clock,
+    log,
+    grpcCredentials: channelCredentials.createInsecure(),
+  });
+  const core = createCore({
+    config,
+    settings: handlerSettings(config, advertised(config)),
+    clock,
+    log,
+    metrics,
+    meter,
+    authenticator,
+    upstreamCredentials: () => channelCredentials.createInsecure(),
+    incarnation: identity.incarnation,
+  });
+  metrics.observe(gaugeSource(core.context));
+  const transport = await listenQuic(options, core);
+  core.client.attach(transport);
+  const housekeeping = new Housekeeping({ context: core.context, meter, metrics });
+  const lifecycle = new Lifecycle({ core, config, identity, transport, housekeeping });
+  await startServers(options, { core, identity, metrics, meter, lifecycle, transport });
+  return lifecycle;
+}
+
+/** What clients and zones are told of where to come back to; nothing when the configuration does not say. */
+function advertised({ server }: Config): { clients: string[]; zones: string[] } {
+  return { clients: server.advertiseAddr === undefined ? [] : [server.advertiseAddr], zones: [] };
+}
+
+async function listenQuic({ config, certificate }: GatewayOptions, core: GatewayCore): Promise<ServerTransport> {
+  try {
+    return await listen(transportOptions(config, certificate), new Dispatcher(core.context));
+  } catch (error) {
+    throw new UsageError(`server.quic_addr: ${config.server.quicAddr}: cannot listen: ${errorMessage(error)}`);
+  }
+}
+
+interface Started {
+  readonly core: GatewayCore;
+  readonly identity: GatewayIdentity;
+  readonly metrics: Metrics;
+  readonly meter: RequestMeter;
+  readonly lifecycle: Lifecycle;
+  readonly transport: ServerTransport;
+}
+
+async function startServers(options: GatewayOptions, started: Started): Promise<void> {
+  const { config, log, clock } = options;
+  const { core, lifecycle, transport, meter } = started;
+  const grpc = await startGrpc(options, started);
+  lifecycle.own(grpc);
+  const view = gatewayView({
+    context: core.context,
+    metrics: started.metrics,
+    identity: started.identity,
+    transportKind: () => transport.kind,
+    performance: () => meter.report(clock.nowMs()),
+    notReadyReasons: () => lifecycle.notReadyReasons(),
+  });
+  const http = await startHttpServer(config.server.httpAddr, view, log);
+  lifecycle.own(http);
+  const metricsServer = await startMetricsServer(config.server.metricsAddr, started.metrics, log);
+  lifecycle.own(metricsServer);
+  const addresses = {
+    quic: formatAddress(transport.address),
+    http: http.address,
+    grpc: grpc.port,
+    metrics: metricsServer.address,
+  };
+  log.info({ ...addresses, transport: transport.kind, version, pid: process.pid }, 'gateway ready');
+}
+
+async function startGrpc(options: GatewayOptions, { core, lifecycle }: Started): Promise<GrpcServer> {
+  const { server } = options.config;
+  const plaintext = server.grpcPlaintext || server.dev;
+  const parsed = parseAddress(server.grpcAddr);
+  if (parsed === undefined) throw new UsageError(`server.grpc_addr: ${server.grpcAddr}: expected HOST:PORT`);
+  // Plaintext without being asked for by name never leaves this machine.
+  const devOnly = server.dev && !server.grpcPlaintext;
+  if (devOnly && parsed.host !== '' && !isLoopback(parsed.host)) {
+    throw new UsageError(
+      `server.grpc_addr: ${server.grpcAddr}: expected a loopback address with dev, or grpc_plaintext`,
+    );
+  }
+  const ca = server.caFile === undefined ? undefined : options.readFile(server.caFile);
+  return startGrpcServer({
+    address: devOnly && parsed.host === '' ? `127.0.0.1:${parsed.port}` : server.grpcAddr,
+    credentials: plaintext
+      ? ServerCredentials.createInsecure()
+      : mutualTls(options.certificate.certificate, options.certificate.privateKey, ca),
+    interceptors: plaintext ? [] : [roleInterceptor],
+    services: [
+      { definition: GatewayServiceService, implementation: gatewayService(core.context) },
+      { definition: AdminServiceService, implementation: adminService(core.context, lifecycle) },
+    ],
+    reflection: server.grpcReflection,
+  });
+}

@@ -1,0 +1,56 @@
+import type { GatewayStatus, ZoneStatus } from '../../proto/gen/admin.ts';
+import type { HandlerContext } from './context.ts';
+
+export interface GatewayIdentity {
+  readonly serverId: string;
+  /** One process start. */
+  readonly incarnation: string;
+  readonly version: string;
+}
+
+/** The status that AdminService.Watch streams. */
+export function gatewayStatus(
+  context: HandlerContext,
+  identity: GatewayIdentity,
+  ready: boolean,
+  draining: boolean,
+): GatewayStatus {
+  const { shard, protector } = context;
+  return {
+    ...identity,
+    ready,
+    draining,
+    shards: [
+      {
+        shardId: shard.id,
+        role: shard.role,
+        epoch: BigInt(shard.epoch),
+        logIndex: BigInt(shard.logIndex),
+        commitIndex: BigInt(shard.commitIndex),
+        inSync: [...shard.inSync],
+        peerHeartbeatLost: shard.peerHeartbeatLost,
+      },
+    ],
+    overloadState: protector.state,
+    limits: protector.limits,
+    zones: zoneStatuses(context),
+    zonesRevision: BigInt(context.sessions.zonesRevision),
+    connections: context.connections.size,
+    sessions: context.sessions.counts().sessions,
+  };
+}
+
+/** What is registered, with the router's word on who is healthy. */
+function zoneStatuses(context: HandlerContext): ZoneStatus[] {
+  const health = context.router.status();
+  return context.sessions.zones().map(({ zoneId, uid, generation, endpoints }) => ({
+    zoneId,
+    uid,
+    generation: BigInt(generation),
+    endpoints: endpoints.map(({ address, weight }) => ({
+      address,
+      weight,
+      healthy: health.get(zoneId)?.some((endpoint) => endpoint.address === address && endpoint.healthy) ?? false,
+    })),
+  }));
+}

@@ -1,0 +1,120 @@
+import type { DemoteResponse, GatewayStatus, PromoteResponse } from '../proto/gen/admin.ts';
+import type { Config } from './config.ts';
+import type { GatewayCore } from './core.ts';
+import type { Certificate } from './dev-certificate.ts';
+import type { Gateway } from './gateway.ts';
+import type { GatewayControl } from './handlers/control.ts';
+import { Drain } from './handlers/drain.ts';
+import { type GatewayIdentity, gatewayStatus } from './handlers/status.ts';
+import type { Housekeeping } from './housekeeping.ts';
+import { errorOf } from './protocol/codec.ts';
+import { ErrorCode } from './protocol/error-codes.ts';
+import { clientRateOptions, overloadLimits, shardLimits } from './settings.ts';
+import type { ServerTransport } from './transport/transport.ts';
+
+const drainPollMs = 50;
+/** Of the whole stop, for closing what is left once the clients are gone. */
+const closeMs = 2_000;
+
+export interface LifecycleOptions {
+  readonly core: GatewayCore;
+  readonly config: Config;
+  readonly identity: GatewayIdentity;
+  readonly transport: ServerTransport;
+  readonly housekeeping: Housekeeping;
+}
+
+interface Closable {
+  close(deadlineMs: number): Promise<void>;
+}
+
+/** A gateway from ready to stopped, and what an administrator may ask of it. */
+export class Lifecycle implements Gateway, GatewayControl {
+  #options: LifecycleOptions;
+  #config: Config;
+  #drain: Drain;
+  #owned: Closable[] = [];
+  #stopping: Promise<void> | undefined;
+  #shutdownListeners = new Set<() => void>();
+
+  constructor(options: LifecycleOptions) {
+    this.#options = options;
+    this.#config = options.config;
+    this.#drain = new Drain(options.core.context);
+    options.housekeeping.onSweep(() => this.#drain.step());
+  }
+
+  /** Closed when the gateway stops, in the order they were given. */
+  own(server: Closable): void {
+    this.#owned.push(server);
+  }
+
+  notReadyReasons(): readonly string[] {
+    if (this.#stopping !== undefined) return ['stopping'];
+    return this.#drain.active ? ['draining'] : [];
+  }
+
+  status(): GatewayStatus {
+    const { core, identity } = this.#options;
+    return gatewayStatus(core.context, identity, this.notReadyReasons().length === 0, this.#drain.active);
+  }
+
+  promote(): Promise<PromoteResponse> {
+    return Promise.resolve(noPair);
+  }
+
+  demote(): Promise<DemoteResponse> {
+    return Promise.resolve(noPair);
+  }
+
+  drain(deadlineMs: number, sessionsPerSecond: number): number {
+    const { context } = this.#options.core;
+    this.#drain.start(sessionsPerSecond, deadlineMs === 0 ? this.#config.server.drainTimeoutMs : deadlineMs);
+    return context.sessions.counts().connected;
+  }
+
+  onShutdown(listener: () => void): () => void {
+    this.#shutdownListeners.add(listener);
+    return () => this.#shutdownListeners.delete(listener);
+  }
+
+  reload(config: Config, certificate: Certificate): void {
+    const { core, transport } = this.#options;
+    const { context } = core;
+    const limits = overloadLimits(config);
+    context.protector.setLimits(context.clock.nowMs(), limits);
+    transport.setCertificate(certificate.certificate, certificate.privateKey);
+    context.rates.setOptions(clientRateOptions(config));
+    context.router.setTimeoutMs(limits.upstreamTimeoutMs);
+    context.shard.submit({ kind: 'configure', limits: shardLimits(config) });
+    this.#config = config;
+  }
+
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  async #stop(): Promise<void> {
+    const { core, transport, housekeeping } = this.#options;
+    const { clock, connections, router, authenticator } = core.context;
+    const { drainTimeoutMs } = this.#config.server;
+    const untilMs = clock.nowMs() + drainTimeoutMs;
+    transport.stopAccepting();
+    this.#drain.start(0, drainTimeoutMs);
+    while (connections.size > 0 && clock.nowMs() < untilMs) {
+      await new Promise((resolve) => setTimeout(resolve, drainPollMs));
+    }
+    for (const listener of this.#shutdownListeners) listener();
+    await transport.shutdown(ErrorCode.ERROR_GOING_AWAY, 'the gateway stopped', closeMs);
+    await Promise.all([...this.#owned.map((server) => server.close(closeMs)), router.close(closeMs)]);
+    housekeeping.stop();
+    authenticator.close();
+  }
+}
+
+const noPair = {
+  success: false,
+  error: errorOf({ code: ErrorCode.ERROR_BAD_MESSAGE, message: 'backup.enabled is false: there is no pair' }),
+  epoch: 0n,
+};

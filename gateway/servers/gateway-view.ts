@@ -1,0 +1,87 @@
+import type { HandlerContext } from '../handlers/context.ts';
+import type { GatewayIdentity } from '../handlers/status.ts';
+import type { GaugeSource, Metrics } from '../lib/metrics.ts';
+import type { PerformanceReport } from '../lib/performance-window.ts';
+import type { GatewayView, StatsReport } from './http-server.ts';
+
+export interface GatewayViewOptions {
+  readonly context: HandlerContext;
+  readonly metrics: Metrics;
+  readonly identity: GatewayIdentity;
+  readonly transportKind: () => string;
+  readonly performance: () => PerformanceReport;
+  readonly notReadyReasons: () => readonly string[];
+}
+
+/** What HTTP shows of a gateway, read from memory at each call. */
+export function gatewayView(options: GatewayViewOptions): GatewayView {
+  const { context, metrics, identity } = options;
+  const { shard } = context;
+  return {
+    metrics,
+    health: () => ({
+      pid: process.pid,
+      version: identity.version,
+      server_id: identity.serverId,
+      role: shard.role,
+      epoch: shard.epoch,
+      transport: options.transportKind(),
+    }),
+    notReadyReasons: options.notReadyReasons,
+    isPrimary: () => shard.role === 'primary',
+    stats: () => statsReport(context, identity),
+    performance: options.performance,
+  };
+}
+
+function statsReport(context: HandlerContext, identity: GatewayIdentity): StatsReport {
+  const { shard, sessions, protector } = context;
+  const counts = sessions.counts();
+  return {
+    connections: context.connections.size,
+    sessions: counts.sessions,
+    zones: zoneStats(context),
+    queue: { messages: counts.queueMessages, bytes: counts.queueBytes },
+    overload: { state: protector.state, limits: protector.limits },
+    shards: [
+      {
+        id: shard.id,
+        role: shard.role,
+        epoch: shard.epoch,
+        incarnation: identity.incarnation,
+        log_index: shard.logIndex,
+        commit_index: shard.commitIndex,
+        in_sync: shard.inSync,
+      },
+    ],
+  };
+}
+
+function zoneStats(context: HandlerContext): StatsReport['zones'] {
+  const zones: Record<string, StatsReport['zones'][string]> = {};
+  const sessionsOf = context.sessions.zoneSessions();
+  const health = context.router.status();
+  for (let number = 1; number <= context.settings.zoneCount; number += 1) {
+    const zoneId = String(number).padStart(3, '0');
+    const endpoints = health.get(zoneId) ?? [];
+    zones[zoneId] = {
+      sessions: sessionsOf.get(zoneId) ?? 0,
+      endpoints: endpoints.map(({ address, healthy, inFlight }) => ({ address, healthy, in_flight: inFlight })),
+    };
+  }
+  return zones;
+}
+
+/** What Prometheus sees of the same. */
+export function gaugeSource(context: HandlerContext): GaugeSource {
+  return {
+    connections: () => context.connections.size,
+    sessions: () => context.sessions.counts().sessions,
+    queueMessages: () => context.sessions.counts().queueMessages,
+    zoneSessions: () => context.sessions.zoneSessions(),
+    shards: () => {
+      const { id, role, epoch, logIndex, commitIndex } = context.shard;
+      return [{ id, role, epoch, lagEntries: logIndex - commitIndex }];
+    },
+  };
+}

@@ -1,0 +1,122 @@
+import type { Config } from './config.ts';
+import type { Certificate } from './dev-certificate.ts';
+import type { HandlerSettings } from './handlers/context.ts';
+import { parseAddress } from './lib/address.ts';
+import { UsageError } from './lib/errors.ts';
+import type { ClientRateOptions } from './overload/client-rates.ts';
+import type { OverloadLimits } from './overload/limits.ts';
+import type { ShardLimits } from './session/command.ts';
+import { type DeliveryLimits, defaultDeliveryLimits } from './session/delivery.ts';
+import type { ServerTransportOptions } from './transport/transport.ts';
+
+const alpn = 'gatesvr/1';
+const openRequestsMax = 64;
+/** The application's own idle deadline comes first, so that the client is told why. */
+const idleGraceMs = 5_000;
+const unlimitedConnections = 1_000_000;
+const addressesMax = 65_536;
+/** A client ahead of its rate by more than this is closed. */
+const rateCloseAfterMs = 3_000;
+
+/** The limits that the state machine obeys, as its configure command carries them. */
+export function shardLimits({ server }: Config): ShardLimits {
+  return {
+    sessionsMax: server.maxSessions,
+    queueMessagesMax: server.queueMaxMessages,
+    queueBytesMax: server.queueMaxBytes,
+    totalQueueBytesMax: server.totalQueueMaxBytes,
+    openRequestsMax,
+    resumeWindowMs: server.resumeWindowMs,
+    bindWaitMs: server.bindWaitMs,
+    pushDedupeHorizonMs: server.pushDedupeHorizonMs,
+    pushDedupeEntriesMax: server.pushDedupeMaxEntries,
+    producersMax: server.maxProducers,
+  };
+}
+
+/** @param endpoints where clients and zones find this gateway. */
+export function handlerSettings(
+  { server, upstream }: Config,
+  endpoints: { readonly clients: readonly string[]; readonly zones: readonly string[] },
+): HandlerSettings {
+  return {
+    startTimeoutMs: server.startTimeoutMs,
+    idleTimeoutMs: server.idleTimeoutMs,
+    sessionTimeoutMs: server.sessionTimeoutMs,
+    heartbeatIntervalMs: server.heartbeatIntervalMs,
+    resumeWindowMs: server.resumeWindowMs,
+    replacedGraceMs: server.replacedGraceMs,
+    secondLogin: server.secondLogin,
+    maxFrameBytes: server.maxFrameBytes,
+    zoneCount: upstream.zoneCount,
+    zoneLeaseMs: upstream.leaseMs,
+    endpoints: endpoints.clients,
+    upstreamEndpoints: endpoints.zones,
+  };
+}
+
+export function overloadLimits({ overloadProtection: given }: Config): OverloadLimits {
+  return {
+    enabled: given.enabled,
+    maxConnections: given.maxConnections,
+    connectionWarningThreshold: given.connectionWarningThreshold,
+    maxQps: given.maxQps,
+    qpsWarningThreshold: given.qpsWarningThreshold,
+    qpsWindowSeconds: given.qpsWindowSeconds,
+    maxUpstreamConcurrent: given.maxUpstreamConcurrent,
+    upstreamTimeoutMs: given.upstreamTimeoutMs,
+    upstreamWarningThreshold: given.upstreamWarningThreshold,
+  };
+}
+
+/** In the configuration 0 means no limit. */
+export function clientRateOptions({ overloadProtection: given }: Config): ClientRateOptions {
+  const rate = (perSecond: number) => (perSecond === 0 || !given.enabled ? Number.MAX_SAFE_INTEGER : perSecond);
+  return {
+    sessionMessagesPerSecond: rate(given.sessionMessageRate),
+    sessionBytesPerSecond: rate(given.sessionByteRate),
+    addressMessagesPerSecond: rate(given.addressMessageRate),
+    addressBytesPerSecond: rate(given.addressByteRate),
+    closeAfterMs: rateCloseAfterMs,
+    addressesMax,
+  };
+}
+
+/** A queue within its usual bound fits the window, so that a client that acknowledges late is not held up. */
+export function deliveryLimits({ server }: Config): DeliveryLimits {
+  return {
+    ...defaultDeliveryLimits,
+    ackTimeoutMs: server.ackTimeoutMs,
+    maxRetries: server.maxRetries,
+    slowConsumerMs: server.slowConsumerTimeoutMs,
+  };
+}
+
+const kibibyte = 1_024;
+/** Clients beyond the protector's limit are answered with a code before the transport refuses them without one. */
+const connectionHeadroom = 1.25;
+
+/** @throws UsageError when the address does not parse. */
+export function transportOptions(
+  { server, overloadProtection }: Config,
+  certificate: Certificate,
+): ServerTransportOptions {
+  const address = parseAddress(server.quicAddr);
+  if (address === undefined) throw new UsageError(`server.quic_addr: ${server.quicAddr}: expected HOST:PORT`);
+  return {
+    host: address.host,
+    port: address.port,
+    certificate: certificate.certificate,
+    privateKey: certificate.privateKey,
+    alpn,
+    maxFrameBytes: server.maxFrameBytes,
+    idleTimeoutMs: server.idleTimeoutMs + idleGraceMs,
+    handshakeTimeoutMs: server.startTimeoutMs,
+    maxConnections: overloadProtection.enabled
+      ? Math.ceil(overloadProtection.maxConnections * connectionHeadroom) + 64
+      : unlimitedConnections,
+    retryThreshold: 256,
+    sendBufferBytes: { low: 64 * kibibyte, high: 256 * kibibyte, hard: 4 * server.queueMaxBytes + 1_024 * kibibyte },
+    receiveBufferBytesMax: 16 * kibibyte * kibibyte,
+  };
+}
