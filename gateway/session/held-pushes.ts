@@ -69,7 +69,7 @@ function release(state: ShardState, session: Session, push: HeldPush, index: Log
   state.queueMessages -= 1;
   state.queueBytes -= push.body.length;
   const entry = state.append(session, noRequest, push.body, index);
-  state.dedupe.placed(push.identity, entry.seqId);
+  state.dedupe.placed(push.identity, entry.seqId, index);
   effects.push({ kind: 'placed', sessionId: session.sessionId, seqId: entry.seqId, pushIndex: push.index });
   if (push.expiresAtMs === 0) return;
   if (push.expiresAtMs <= state.timeMs) skipEntry(state, session, entry.seqId, index, effects);

@@ -54,7 +54,7 @@ export class OrderedQueue {
     const { clientSeq, msgId, binding } = request;
     const entry = { seqId: this.nextSeqId, clientSeq, msgId, binding, body, logIndex, expiry: undefined };
     this.nextSeqId += 1;
-    this.bytes += body.length;
+    if (body !== skipBody) this.bytes += body.length;
     this.#entries.push(entry);
     return entry;
   }
@@ -89,11 +89,18 @@ export class OrderedQueue {
     return undefined;
   }
 
-  /** Puts an exported entry back; entries come in order after `ackUpTo` was set. */
-  restore(entry: QueueEntry): void {
-    this.#entries.push(entry);
-    this.nextSeqId = entry.seqId + 1;
-    if (entry.body !== skipBody) this.bytes += entry.body.length;
+  /** All unacknowledged messages, in order. */
+  *entries(): Generator<QueueEntry, void, void> {
+    for (let seqId = this.ackUpTo + 1; seqId < this.nextSeqId; seqId += 1) {
+      const entry = this.entry(seqId);
+      if (entry !== undefined) yield entry;
+    }
+  }
+
+  /** An empty queue goes on after what is acknowledged already. */
+  beginAt(ackUpTo: number): void {
+    this.ackUpTo = ackUpTo;
+    this.nextSeqId = ackUpTo + 1;
   }
 
   #compact(): void {

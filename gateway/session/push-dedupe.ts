@@ -1,4 +1,5 @@
 import type { LogIndex, PushIdentity } from './command.ts';
+import type { Deadline } from './deadlines.ts';
 import type { BroadcastOutcome, PushOutcome } from './effect.ts';
 import { producerWindow } from './limits.ts';
 
@@ -7,14 +8,18 @@ export type PushAnswer = PushOutcome | BroadcastOutcome;
 export interface PushIdRecord {
   answer: PushAnswer;
   readonly expiresAtMs: number;
-  /** The command that gave the answer. */
-  readonly index: LogIndex;
+  /** The command that gave the answer, or gave its push a number. */
+  index: LogIndex;
 }
 
 export interface Producer {
   /** The highest number seen. */
   highest: number;
   lastUsedMs: number;
+  /** The last command that changed an answer. */
+  lastIndex: LogIndex;
+  /** The end of its horizon, or an earlier moment at which that is looked at again. */
+  deadline: Deadline | undefined;
   /** The answers to the last `producerWindow` numbers. */
   readonly answers: Map<number, PushAnswer>;
 }
@@ -49,35 +54,44 @@ export class PushDedupe {
     this.ids.set(pushId, { answer, expiresAtMs, index });
   }
 
-  /** @returns whether this is a producer not seen before. */
-  rememberNumber(producerId: string, number: number, answer: PushAnswer, timeMs: number): boolean {
-    let producer = this.producers.get(producerId);
-    const isNew = producer === undefined;
-    if (producer === undefined) {
-      producer = { highest: 0, lastUsedMs: timeMs, answers: new Map() };
-      this.producers.set(producerId, producer);
-    }
+  addProducer(producerId: string): Producer {
+    const producer: Producer = { highest: 0, lastUsedMs: 0, lastIndex: 0, deadline: undefined, answers: new Map() };
+    this.producers.set(producerId, producer);
+    return producer;
+  }
+
+  rememberNumber(producer: Producer, number: number, answer: PushAnswer, index: LogIndex, timeMs: number): void {
     producer.lastUsedMs = timeMs;
+    producer.lastIndex = index;
     if (number > producer.highest) {
       if (number - producer.highest >= producerWindow) producer.answers.clear();
       else for (let n = producer.highest + 1; n <= number; n += 1) producer.answers.delete(n - producerWindow);
       producer.highest = number;
     }
     producer.answers.set(number, answer);
-    return isNew;
   }
 
   /** A push that waited for a response got its number: repeats are told. */
-  placed(identity: PushIdentity, seqId: number): void {
+  placed(identity: PushIdentity, seqId: number, index: LogIndex): void {
     if (identity.kind === 'none') return;
     if (identity.kind === 'id') {
       const record = this.ids.get(identity.pushId);
-      if (record?.answer.kind === 'push') record.answer = withNumber(record.answer, seqId);
+      if (record?.answer.kind !== 'push') return;
+      record.answer = withNumber(record.answer, seqId);
+      record.index = index;
       return;
     }
-    const answers = this.producers.get(identity.producerId)?.answers;
-    const answer = answers?.get(identity.number);
-    if (answers !== undefined && answer?.kind === 'push') answers.set(identity.number, withNumber(answer, seqId));
+    const producer = this.producers.get(identity.producerId);
+    const answer = producer?.answers.get(identity.number);
+    if (producer === undefined || answer?.kind !== 'push') return;
+    producer.answers.set(identity.number, withNumber(answer, seqId));
+    producer.lastIndex = index;
+  }
+
+  /** Another history: what was answered in it means nothing here. */
+  clear(): void {
+    this.ids.clear();
+    this.producers.clear();
   }
 
   /** Forgets push_ids whose horizon is over; amortised O(1) for each. */

@@ -35,7 +35,10 @@ function placePush(state: ShardState, command: PushCommand, index: LogIndex, eff
   const { queueBytesMax, totalQueueBytesMax } = state.limits;
   if (body.length > queueBytesMax) return pushRefused('too-large', session.sessionId);
   if (!hasRoom(state, session, body.length)) return pushRefused('queue-full', session.sessionId);
-  if (state.queueBytes + body.length > totalQueueBytesMax) return pushRefused('overloaded', session.sessionId);
+  if (state.queueBytes + body.length > totalQueueBytesMax) {
+    state.totalLimitHits += 1;
+    return pushRefused('overloaded', session.sessionId);
+  }
   const expiresAtMs = ttlMs === 0 ? 0 : state.timeMs + ttlMs;
   if (order !== 'immediate' && mustWait(session, bindClientSeq)) {
     const { identity } = command;
@@ -73,6 +76,7 @@ function placeBroadcast(
   const targets = matching(state, command);
   // For all or for none: which sessions would get it must not depend on an order.
   if (state.queueBytes + targets.length * body.length > state.limits.totalQueueBytesMax) {
+    state.totalLimitHits += 1;
     return broadcastRefused('overloaded');
   }
   const expiresAtMs = ttlMs === 0 ? 0 : state.timeMs + ttlMs;
@@ -138,10 +142,19 @@ function look(state: ShardState, identity: PushIdentity): PushAnswer | 'new' | '
 
 function remember(state: ShardState, identity: PushIdentity, answer: PushAnswer, index: LogIndex): void {
   if (identity.kind === 'none') return;
-  const horizonMs = state.limits.pushDedupeHorizonMs;
+  // A copy that lacks answers gets the new ones in their order, after the old ones.
+  const complete = state.importing !== 'pushes';
+  const endMs = state.timeMs + state.limits.pushDedupeHorizonMs;
   if (identity.kind === 'id') {
-    state.dedupe.rememberId(identity.pushId, answer, index, state.timeMs + horizonMs);
-  } else if (state.dedupe.rememberNumber(identity.producerId, identity.number, answer, state.timeMs)) {
-    state.deadlines.add(state.timeMs + horizonMs, deadlineKind.producer, identity.producerId, 0);
+    if (complete) state.dedupe.rememberId(identity.pushId, answer, index, endMs);
+    return;
   }
+  const { producerId, number } = identity;
+  let producer = state.dedupe.producers.get(producerId);
+  if (producer === undefined) {
+    if (!complete) return;
+    producer = state.dedupe.addProducer(producerId);
+    producer.deadline = state.deadlines.add(endMs, deadlineKind.producer, producerId, 0);
+  }
+  state.dedupe.rememberNumber(producer, number, answer, index, state.timeMs);
 }

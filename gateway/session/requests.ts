@@ -72,8 +72,9 @@ export function answer(state: ShardState, command: AnswerCommand, index: LogInde
   if (command.zoneId !== undefined && session.state === 'inited') state.activate(session, command.zoneId);
   const { queueBytesMax, totalQueueBytesMax } = state.limits;
   const { length } = command.body;
-  const hasRoom = session.queueBytes + length <= queueBytesMax && state.queueBytes + length <= totalQueueBytesMax;
-  const body = hasRoom ? command.body : command.overflowBody;
+  const overTotal = state.queueBytes + length > totalQueueBytesMax;
+  if (overTotal) state.totalLimitHits += 1;
+  const body = overTotal || session.queueBytes + length > queueBytesMax ? command.overflowBody : command.body;
   if (session.held === undefined) state.append(session, request, body, index);
   else answerWithHeld(state, session, request, body, index, effects);
   if (session.connection !== undefined) effects.push(session.deliverEffect);

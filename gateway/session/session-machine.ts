@@ -5,6 +5,9 @@ import { broadcast, push } from './pushes.ts';
 import { admit, answer, withdraw } from './requests.ts';
 import type { Session } from './session.ts';
 import { ShardState } from './shard-state.ts';
+import { exportImages } from './snapshot-export.ts';
+import type { SnapshotImage } from './snapshot-images.ts';
+import { importImage } from './snapshot-import.ts';
 import { start } from './start.ts';
 import { promote, tick } from './time.ts';
 import { registerZone, setZones, unregisterZone } from './zones.ts';
@@ -224,6 +227,32 @@ export class SessionMachine {
 
   get zonesRevision(): number {
     return this.state.zones.revision;
+  }
+
+  /**
+   * The state piece by piece, taken while commands go on; see `exportImages`.
+   * @param startIndex The index of the next command that will be applied.
+   */
+  snapshot(startIndex: LogIndex): Generator<SnapshotImage, void, void> {
+    return exportImages(this.state, startIndex);
+  }
+
+  /** Takes one image into a machine that began empty, at the place in the log where it was taken. */
+  restore(image: SnapshotImage): void {
+    importImage(this.state, image);
+  }
+
+  /** Not all images were restored yet: outcomes and effects mean nothing. */
+  get restoring(): boolean {
+    return this.state.importing !== undefined;
+  }
+
+  /**
+   * Counts refusals because of the bytes of all queues together. A copy cannot see those while it lacks sessions: one
+   * during whose snapshot this number rose must begin anew.
+   */
+  get totalLimitHits(): number {
+    return this.state.totalLimitHits;
   }
 
   /** Equal for two members that applied the same commands (rule 9). */

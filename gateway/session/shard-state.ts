@@ -34,8 +34,10 @@ export class ShardState {
   readonly ended = new EndedSessions();
   readonly zones = new ZoneRegistrations();
   readonly hash = new StateHash();
-  /** A copy that does not hold all sessions yet: it follows commands for those it has and makes none (rule 10). */
-  importing = false;
+  /** What a copy under way still lacks: it follows commands for the sessions it has, and makes none (rule 10). */
+  importing: 'pushes' | 'sessions' | 'rest' | undefined;
+  /** How often the bytes of all queues together were the reason to refuse; a copy under way cannot see that (rule 10). */
+  totalLimitHits = 0;
 
   addSession(session: Session): void {
     this.sessions.set(session.sessionId, session);

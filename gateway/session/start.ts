@@ -146,8 +146,8 @@ function makeSession(state: ShardState, command: StartCommand): Outcome {
     createdEpoch: state.epoch,
   });
   bind(session, command);
-  // A copy under way gets the new session with its chunk.
-  if (!state.importing) state.addSession(session);
+  // A copy under way gets the new session with its image.
+  if (state.importing !== 'pushes' && state.importing !== 'sessions') state.addSession(session);
   state.hash.mix(session.ordinal);
   return started(session, false);
 }

@@ -51,7 +51,7 @@ function producerIsDue(state: ShardState, producerId: string): void {
   if (producer === undefined) return;
   const endMs = producer.lastUsedMs + state.limits.pushDedupeHorizonMs;
   if (endMs <= state.timeMs) state.dedupe.producers.delete(producerId);
-  else state.deadlines.add(endMs, deadlineKind.producer, producerId, 0);
+  else producer.deadline = state.deadlines.add(endMs, deadlineKind.producer, producerId, 0);
 }
 
 /** A new primary begins: nobody is connected to it, and nothing ran out while nobody served (rules 5 and 7, I11). */
@@ -78,7 +78,8 @@ function beginHistory(state: ShardState, command: PromoteCommand, effects: Effec
   for (const session of [...state.sessions.values()]) {
     state.endSession(session, ErrorCode.ERROR_SESSION_RESET, 'a new history began', effects);
   }
-  state.dedupe.ids.clear();
+  for (const producer of state.dedupe.producers.values()) state.deadlines.cancel(producer.deadline);
+  state.dedupe.clear();
   state.history = command.history;
   state.historyEpoch = command.epoch;
 }

@@ -57,7 +57,12 @@ export function restartLeases(state: ShardState): void {
 }
 
 function leaseDeadline(state: ShardState, zoneId: string, address: string, leaseMs: number): Deadline {
-  return state.deadlines.add(state.timeMs + leaseMs, deadlineKind.zoneLease, `${zoneId} ${address}`, 0);
+  return state.deadlines.add(state.timeMs + leaseMs, deadlineKind.zoneLease, leaseKey(zoneId, address), 0);
+}
+
+/** How a lease's deadline is named. */
+export function leaseKey(zoneId: string, address: string): string {
+  return `${zoneId} ${address}`;
 }
 
 function leaseOf(key: string): { zoneId: string; address: string } {
