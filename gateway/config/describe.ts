@@ -1,4 +1,4 @@
-import { schema, sectionTitles } from './schema.ts';
+import { type Config, schema, sectionTitles } from './schema.ts';
 import { type Entry, entries } from './table.ts';
 
 interface Section {
@@ -60,3 +60,47 @@ export function configTables(): string {
   });
   return `${parts.join('\n\n')}\n`;
 }
+
+/** The value of a default configuration as YAML; durations and lists as they are written, derived values computed. */
+function templateValue({ key, route }: Entry, defaults: Config): string {
+  if (key.derive === undefined)
+    return key.kind === 'list' ? `[${key.defaultText.replaceAll(',', ', ')}]` : yamlText(key.defaultText);
+  const value = route.reduce<unknown>((node, name) => (node as Record<string, unknown>)[name], defaults);
+  return typeof value === 'number' ? String(value) : '""';
+}
+
+function yamlText(text: string): string {
+  return text === '' || text.startsWith(':') ? JSON.stringify(text) : text;
+}
+
+/**
+ * A YAML file with every key, its meaning and its default, for test-config.yaml.
+ * @param defaults what `loadConfig` gives when nothing is set
+ */
+export function configTemplate(defaults: Config): string {
+  const lines = templateHead.split('\n');
+  for (const section of sections) {
+    lines.push('', `# ${section.title}`);
+    let open: readonly string[] = [];
+    for (const entry of section.entries) {
+      const names = entry.path.split('.');
+      const groups = names.slice(0, -1);
+      groups.forEach((group, depth) => {
+        if (open[depth] !== group) lines.push(`${'  '.repeat(depth)}${group}:`);
+      });
+      open = groups;
+      const indent = '  '.repeat(groups.length);
+      const derived = entry.key.derive === undefined ? '' : ` Not given: ${entry.key.defaultText}.`;
+      lines.push(`${indent}# ${entry.key.description}${derived}`);
+      lines.push(`${indent}# Expected: ${entry.key.expected}.`);
+      lines.push(`${indent}${names.at(-1)}: ${templateValue(entry, defaults)}`);
+    }
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+const templateHead = `# Every configuration key of GateSvr with its default; a value of "" or nothing means the default.
+# Flags win over variables, variables over this file: quic_addr under server is --quic-addr and GATESVR_QUIC_ADDR,
+# backup.heartbeat.interval is --backup-heartbeat-interval and GATESVR_BACKUP_HEARTBEAT_INTERVAL.
+# Check a file without starting: npm run -s gatesvr -- gateway --config FILE --check-config
+# Generated from gateway/config/schema.ts by npm run generate; a test keeps it so.`;

@@ -89,12 +89,15 @@ export function peerAddress(description: string): Key<string | undefined> {
 }
 
 /** Any text of at most 4096 characters; empty means not set. */
-export function optionalText(description: string, expected = 'text'): Key<string | undefined> {
+export function optionalText(
+  description: string,
+  expected = 'text of at most 4096 characters',
+): Key<string | undefined> {
   return {
     kind: 'text',
     description,
     defaultText: '',
-    expected: `${expected} of at most 4096 characters, or nothing`,
+    expected: `${expected}, or nothing`,
     parse: (text) => (text.length > 4096 ? undefined : { value: text === '' ? undefined : text }),
   };
 }

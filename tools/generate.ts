@@ -1,0 +1,28 @@
+/** Writes the files that follow from the table of configuration keys. Their test is generate.test.ts. */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { configTables, configTemplate } from '../gateway/config/describe.ts';
+import { loadConfig } from '../gateway/config.ts';
+
+const root = new URL('../', import.meta.url);
+
+export interface GeneratedFile {
+  /** From the root of the repository. */
+  readonly path: string;
+  readonly text: string;
+}
+
+const marker = '<!-- the tables below are generated from gateway/config/schema.ts: npm run generate -->\n';
+
+export function generatedFiles(): GeneratedFile[] {
+  const { config } = loadConfig({ argv: [], env: {}, readFile: () => '' });
+  const path = 'docs/configuration.md';
+  const head = readFileSync(new URL(path, root), 'utf8').split(marker)[0];
+  return [
+    { path: 'test-config.yaml', text: configTemplate(config) },
+    { path, text: `${head}${marker}\n${configTables()}` },
+  ];
+}
+
+if (import.meta.main) {
+  for (const { path, text } of generatedFiles()) writeFileSync(new URL(path, root), text);
+}
