@@ -1,1 +1,22 @@
+//! QUIC for GateSvr: quinn-proto driven by one thread and one socket for each endpoint, packed batches towards
+//! JavaScript. The TypeScript beside this crate is its only caller.
 
+mod address;
+mod commands;
+mod connection;
+mod control_messages;
+mod driver;
+mod endpoint;
+mod events;
+mod frames;
+mod lifecycle;
+mod mailbox;
+mod outgoing;
+mod receiver;
+mod requests;
+mod secrets;
+mod sender;
+mod settings;
+mod socket;
+mod timers;
+mod tls;
