@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
+	"os"
 	"time"
 
 	"github.com/quic-go/quic-go"
@@ -77,7 +78,7 @@ func (d *dialer) connect(ctx context.Context, i int, dataBytes int) (*client, er
 		return nil, err
 	}
 	c := &client{
-		openid: fmt.Sprintf("load-%d", i),
+		openid: fmt.Sprintf("load-%d-%d", os.Getpid(), i),
 		conn:   conn, stream: stream, reader: bufio.NewReader(stream),
 		sentAt:  make(map[uint32]time.Time),
 		payload: wire.Marshal(&gen.BusinessRequest{Action: "echo", Data: make([]byte, dataBytes)}),
