@@ -67,6 +67,12 @@ export interface Meter {
 
 export type RequestKind = 'start' | 'stop' | 'heartbeat' | 'business' | 'ack' | 'push' | 'broadcast';
 
+/** What the handlers use of the upstream router. */
+export type RouterPort = Pick<
+  UpstreamRouter,
+  'available' | 'request' | 'setEndpoints' | 'setTimeoutMs' | 'status' | 'close'
+>;
+
 export interface HandlerContext {
   readonly clock: Clock;
   readonly log: Logger;
@@ -74,7 +80,7 @@ export interface HandlerContext {
   readonly shard: ShardPort;
   readonly sessions: SessionMachine;
   readonly delivery: Delivery;
-  readonly router: UpstreamRouter;
+  readonly router: RouterPort;
   readonly protector: OverloadProtector;
   readonly authenticator: Authenticator;
   readonly tokens: ResumeTokens;
