@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/quic-go/quic-go"
@@ -16,41 +18,58 @@ const (
 	datagramsPerThousand = 300
 	closersPerThousand   = 10
 	framesPerBatch       = 50
+	floodSessions        = 10
 )
 
 var closers = [][]byte{
 	notProtobuf, cutProtobuf, hugeLength, justTooLarge, frame(heartbeat), frame(nil), frame(deep(20_000)), startWithPayload(),
 }
 
-// flood sends bad frames of all kinds. Sessions are few and reused; a connection the gateway closes is opened again.
+// flood sends bad frames of all kinds from a few sessions at once. A connection the gateway closes is opened again.
 func flood(result *report, address, openid string, count int) {
 	result.run(fmt.Sprintf("%d bad frames", count), func() error {
-		for sent := 0; sent < count; sent += 1000 {
-			if err := garbage(address, datagramsPerThousand); err != nil {
-				return fmt.Errorf("after %d: %w", sent, err)
-			}
-			for i := range closersPerThousand {
-				closer := closers[(sent/1000*closersPerThousand+i)%len(closers)]
-				err := onConnection(address, closes(closer, protocol, tooLarge, badMessage))
-				if err != nil {
-					return fmt.Errorf("after %d: %w", sent, err)
+		var block atomic.Int64
+		failures := make([]error, floodSessions)
+		var sessions sync.WaitGroup
+		for i := range failures {
+			sessions.Go(func() {
+				for failures[i] == nil {
+					mine := int(block.Add(1)) - 1
+					if mine*1000 >= count {
+						return
+					}
+					failures[i] = thousandFrames(address, fmt.Sprintf("%s-%d", openid, i), mine)
 				}
-			}
-			rest := 1000 - datagramsPerThousand - closersPerThousand
-			if err := rejectedFrames(address, fmt.Sprintf("%s-%d", openid, sent/1000%5), rest); err != nil {
-				return fmt.Errorf("after %d: %w", sent, err)
-			}
+			})
 		}
-		return nil
+		sessions.Wait()
+		return errors.Join(failures...)
 	})
 	result.run("a login after the flood", func() error {
 		c, err := freshStart(address, openid+"-after")
 		if err == nil {
-			err = echo(c, []byte("still here"))
+			err = errors.Join(echo(c, []byte("still here")), stop(c))
 			c.end()
 		}
 		return err
 	})
+}
+
+func thousandFrames(address, openid string, block int) error {
+	if err := garbage(address, datagramsPerThousand); err != nil {
+		return fmt.Errorf("block %d, garbage: %w", block, err)
+	}
+	for i := range closersPerThousand {
+		closer := closers[(block*closersPerThousand+i)%len(closers)]
+		err := onConnection(address, closes(closer, protocol, tooLarge, badMessage))
+		if err != nil {
+			return fmt.Errorf("block %d, %.20x: %w", block, closer, err)
+		}
+	}
+	if err := rejectedFrames(address, openid, 1000-datagramsPerThousand-closersPerThousand); err != nil {
+		return fmt.Errorf("block %d, rejections: %w", block, err)
+	}
+	return nil
 }
 
 // rejectedFrames sends messages that are each rejected, and counts the rejections.
@@ -79,11 +98,7 @@ func rejectedFrames(address, openid string, count int) error {
 			return err
 		}
 	}
-	_, err = c.send(&gen.ClientRequest{Type: gen.RequestType_REQUEST_STOP})
-	if err == nil {
-		err = wantCode(c.closeCode, 0)
-	}
-	return err
+	return stop(c)
 }
 
 func rejectedBatch(c *client, bad []*gen.ClientRequest, size int, done *int) error {

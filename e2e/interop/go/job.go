@@ -52,12 +52,7 @@ func mainJob(result *report, address, openid string) {
 		}
 		return errors.Join(c.heartbeat(), echo(c, []byte("next")))
 	})
-	result.run("stop closes with 0", func() error {
-		if _, err := c.send(&gen.ClientRequest{Type: gen.RequestType_REQUEST_STOP}); err != nil {
-			return err
-		}
-		return wantCode(c.closeCode, 0)
-	})
+	result.run("stop closes with 0", func() error { return stop(c) })
 	result.run("a stopped session cannot be resumed", func() error {
 		return refusedResume(c.place, address, gen.ErrorCode_ERROR_SESSION_NOT_FOUND)
 	})
@@ -164,6 +159,13 @@ func repeat(c *client) error {
 		return fmt.Errorf("the repeat was answered %s %v", describe(push), response)
 	}
 	return nil
+}
+
+func stop(c *client) error {
+	if _, err := c.send(&gen.ClientRequest{Type: gen.RequestType_REQUEST_STOP}); err != nil {
+		return err
+	}
+	return wantCode(c.closeCode, 0)
 }
 
 func wantCode(read func() (gen.ErrorCode, error), allowed ...gen.ErrorCode) error {
