@@ -2,7 +2,7 @@ import { parseAddress } from '../lib/address.ts';
 import { formatDuration, parseDuration } from '../lib/duration.ts';
 
 /** What a key's default is computed from when it is not a constant. */
-export type ValueOf = (path: string) => unknown;
+export type ReadValue = (path: string) => unknown;
 
 /** One configuration key. Everything a person or a program needs to know of it follows from this and its place in the table. */
 export interface Key<T> {
@@ -15,7 +15,7 @@ export interface Key<T> {
   /** The value, or undefined when `text` is not one. */
   readonly parse: (text: string) => { readonly value: T } | undefined;
   /** When nobody gave a value, it follows from others; `defaultText` says how. */
-  readonly derive?: (valueOf: ValueOf) => T;
+  readonly derive?: (read: ReadValue) => T;
 }
 
 export interface Bounds {
@@ -47,7 +47,7 @@ export function share(percent: number, ofPath: string, bounds: Bounds, descripti
   return {
     ...integer(0, bounds, description),
     defaultText: `${percent} % of ${ofPath}`,
-    derive: (valueOf) => Math.floor((Number(valueOf(ofPath)) * percent) / 100),
+    derive: (read) => Math.floor((Number(read(ofPath)) * percent) / 100),
   };
 }
 
@@ -115,7 +115,7 @@ export function certificatePart(usual: string, otherPath: string, description: s
   return {
     ...optionalFile(description),
     defaultText: `${usual}, or with dev a throw-away one`,
-    derive: (valueOf) => (valueOf('server.dev') === true || valueOf(otherPath) !== undefined ? undefined : usual),
+    derive: (read) => (read('server.dev') === true || read(otherPath) !== undefined ? undefined : usual),
   };
 }
 
