@@ -23,6 +23,10 @@ export interface ShardPort {
   /** How safe a push is once it is committed (I2). */
   readonly pushLevel: PushLevel;
   readonly role: string;
+  /** This gateway decides for the shard: it is primary and not paused for a switchover. */
+  readonly serving: boolean;
+  /** Where clients find the primary; empty when it is not known. */
+  readonly redirect: string;
   readonly logIndex: number;
   readonly commitIndex: number;
   /** Incarnations that hold all that was committed. */

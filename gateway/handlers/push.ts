@@ -3,6 +3,7 @@ import { encodePushBody, type Headers } from '../protocol/codec.ts';
 import type { PushIdentity, PushOrderKind } from '../session/command.ts';
 import type { BroadcastOutcome, PushOutcome } from '../session/effect.ts';
 import type { HandlerContext } from './context.ts';
+import { notPrimary } from './leadership.ts';
 
 /** Room for the numbers and tags around a body in its frame. */
 const frameOverheadBytes = 32;
@@ -39,6 +40,7 @@ const refusedPush = (status: PushOutcome['status']): PushOutcome => ({
 /** UnicastPush: takes the session's next number, or a status that says why not. `done` is called once it is committed. */
 export function pushToSession(context: HandlerContext, push: PushRequest, done: (outcome: PushOutcome) => void): void {
   if (push.openid === '' && push.sessionId === '') return done(refusedPush('invalid'));
+  if (notPrimary(context) !== undefined) return done(refusedPush('not-primary'));
   const nowMs = context.clock.nowMs();
   if (!context.protector.admit(nowMs, 'push-unicast').ok) return done(refusedPush('overloaded'));
   const body = bodyOf(context, push.data, push.headers);
@@ -71,6 +73,7 @@ export function pushToMany(
 ): void {
   const refused = (status: BroadcastOutcome['status']) =>
     done({ kind: 'broadcast', status, matched: 0, accepted: 0, repeated: false });
+  if (notPrimary(context) !== undefined) return refused('not-primary');
   if (!context.protector.admit(context.clock.nowMs(), 'push-broadcast').ok) return refused('overloaded');
   const body = bodyOf(context, push.data, push.headers);
   if (body === undefined) return refused('too-large');

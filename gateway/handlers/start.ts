@@ -1,17 +1,26 @@
 import type { ClientRequest, StartRequest } from '../../proto/gen/message.ts';
 import type { AuthResult } from '../auth/authenticator.ts';
 import { errorMessage } from '../lib/errors.ts';
-import { decodeStartRequest, encodeStartResponseBody, errorOf, safeNumber } from '../protocol/codec.ts';
+import {
+  decodeStartRequest,
+  type ErrorFields,
+  encodeStartResponseBody,
+  errorOf,
+  safeNumber,
+} from '../protocol/codec.ts';
 import { ErrorCode } from '../protocol/error-codes.ts';
 import type { StartCommand } from '../session/command.ts';
 import type { Outcome, StartedOutcome } from '../session/effect.ts';
 import { zoneOf } from '../upstream/zone.ts';
 import type { ClientConnection } from './connection.ts';
 import type { HandlerContext } from './context.ts';
+import { notPrimary } from './leadership.ts';
 import { closeConnection, reply } from './replies.ts';
 
 const openidBytesMax = 128;
 const clientIdBytesMax = 256;
+
+const tokenRefused = { code: ErrorCode.ERROR_RESUME_REJECTED, message: 'resume token refused' };
 
 interface StartAttempt {
   readonly connection: ClientConnection;
@@ -37,11 +46,14 @@ export function handleStart(
   const attempt = readStart(context, connection, request, opened);
   if (attempt === undefined) return;
   const { start } = attempt;
+  const elsewhere = notPrimary(context);
+  if (elsewhere !== undefined) return failStart(context, attempt, elsewhere);
   const resuming = start.resumeToken.length > 0;
   const verdict = context.protector.admit(context.clock.nowMs(), resuming ? 'resume' : 'login');
   if (!verdict.ok) {
     // TRY_LATER and not OVERLOADED: after a close only a 2xxx code tells the client to come back.
-    return failStart(context, attempt, ErrorCode.ERROR_TRY_LATER, verdict.reason, verdict.retryAfterMs);
+    const { reason, retryAfterMs } = verdict;
+    return failStart(context, attempt, { code: ErrorCode.ERROR_TRY_LATER, message: reason, retryAfterMs });
   }
   if (resuming) return resumeByToken(context, attempt);
   const proof = {
@@ -56,7 +68,11 @@ export function handleStart(
     (settled) => authenticated(context, attempt, settled),
     (error) => {
       context.log.error({ error: errorMessage(error) }, 'authenticator failed');
-      failStart(context, attempt, ErrorCode.ERROR_TRY_LATER, 'authentication is not available', 1_000);
+      failStart(context, attempt, {
+        code: ErrorCode.ERROR_TRY_LATER,
+        message: 'authentication is not available',
+        retryAfterMs: 1_000,
+      });
     },
   );
 }
@@ -69,20 +85,26 @@ function readStart(
 ): StartAttempt | undefined {
   const { msgId } = request;
   if (request.seqId !== 0n) {
-    closeStart(context, connection, msgId, ErrorCode.ERROR_BAD_MESSAGE, 'seq_id: expected 0 on START');
+    closeStart(context, connection, msgId, {
+      code: ErrorCode.ERROR_BAD_MESSAGE,
+      message: 'seq_id: expected 0 on START',
+    });
     return undefined;
   }
   let start: StartRequest;
   try {
     start = decodeStartRequest(request.payload);
   } catch {
-    closeStart(context, connection, msgId, ErrorCode.ERROR_BAD_MESSAGE, 'payload: not a StartRequest');
+    closeStart(context, connection, msgId, {
+      code: ErrorCode.ERROR_BAD_MESSAGE,
+      message: 'payload: not a StartRequest',
+    });
     return undefined;
   }
   if (start.openid === '') start.openid = request.openid;
   const problem = startProblem(start);
   if (problem !== '') {
-    closeStart(context, connection, msgId, ErrorCode.ERROR_BAD_MESSAGE, problem);
+    closeStart(context, connection, msgId, { code: ErrorCode.ERROR_BAD_MESSAGE, message: problem });
     return undefined;
   }
   const receivedSeqId = safeNumber(start.receivedSeqId) ?? Number.MAX_SAFE_INTEGER;
@@ -103,10 +125,10 @@ function startProblem(start: StartRequest): string {
 function resumeByToken(context: HandlerContext, attempt: StartAttempt): void {
   const { start } = attempt;
   const claims = context.tokens.verify(start.resumeToken);
-  if (claims === undefined) return failStart(context, attempt, ErrorCode.ERROR_RESUME_REJECTED, 'resume token refused');
+  if (claims === undefined) return failStart(context, attempt, tokenRefused);
   const session = context.sessions.session(claims.sessionId);
   if (session !== undefined && start.openid !== '' && session.openid !== start.openid) {
-    return failStart(context, attempt, ErrorCode.ERROR_RESUME_REJECTED, 'resume token refused');
+    return failStart(context, attempt, tokenRefused);
   }
   submitStart(context, attempt, session?.openid ?? start.openid, claims);
 }
@@ -115,11 +137,12 @@ function authenticated(context: HandlerContext, attempt: StartAttempt, result: A
   if (attempt.connection.phase !== 'starting') return;
   if (!result.ok) {
     context.meter.rejected(result.code);
-    return failStart(context, attempt, result.code, result.message);
+    return failStart(context, attempt, { code: result.code, message: result.message });
   }
   const openidBytes = Buffer.byteLength(result.openid);
   if (openidBytes === 0 || openidBytes > openidBytesMax) {
-    return failStart(context, attempt, ErrorCode.ERROR_AUTH_FAILED, 'openid: expected 1 to 128 bytes');
+    const message = 'openid: expected 1 to 128 bytes';
+    return failStart(context, attempt, { code: ErrorCode.ERROR_AUTH_FAILED, message });
   }
   submitStart(context, attempt, result.openid, undefined);
 }
@@ -162,7 +185,7 @@ function started(
   startedMs: number,
   outcome: Outcome,
 ): void {
-  if (outcome.kind === 'refused') return failStart(context, attempt, outcome.code, outcome.reason);
+  if (outcome.kind === 'refused') return failStart(context, attempt, { code: outcome.code, message: outcome.reason });
   if (outcome.kind !== 'started') return;
   const { connection } = attempt;
   const { sessionId, binding } = outcome;
@@ -200,27 +223,13 @@ function startResponse(context: HandlerContext, connection: ClientConnection, ou
   });
 }
 
-function failStart(
-  context: HandlerContext,
-  attempt: StartAttempt,
-  code: number,
-  reason: string,
-  retryAfterMs = 0,
-): void {
+function failStart(context: HandlerContext, attempt: StartAttempt, error: ErrorFields): void {
   context.meter.request('start', 'refused', 0);
-  closeStart(context, attempt.connection, attempt.msgId, code, reason, retryAfterMs);
+  closeStart(context, attempt.connection, attempt.msgId, error);
 }
 
-function closeStart(
-  context: HandlerContext,
-  connection: ClientConnection,
-  msgId: number,
-  code: number,
-  reason: string,
-  retryAfterMs = 0,
-): void {
+function closeStart(context: HandlerContext, connection: ClientConnection, msgId: number, error: ErrorFields): void {
   if (connection.phase !== 'starting') return;
-  const error = errorOf({ code, message: reason, retryAfterMs });
-  reply(context, connection, msgId, encodeStartResponseBody({ success: false, error }));
-  closeConnection(context, connection, code, reason);
+  reply(context, connection, msgId, encodeStartResponseBody({ success: false, error: errorOf(error) }));
+  closeConnection(context, connection, error.code, error.message);
 }

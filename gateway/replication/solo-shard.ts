@@ -15,6 +15,8 @@ export interface SoloShardOptions<Command, Outcome, Effect> {
 /** A shard without a pair (`backup.enabled: false`): always primary, and what is applied is committed. */
 export class SoloShard<Command, Outcome, Effect> extends Shard<Command, Outcome, Effect> {
   readonly role = 'primary';
+  readonly serving = true;
+  readonly redirect = '';
   readonly pushLevel = PushLevel.PUSH_LEVEL_QUEUED;
   readonly peerHeartbeatLost = false;
   readonly epoch: number;

@@ -15,12 +15,14 @@ import type {
 } from '../../proto/gen/admin.ts';
 import type { HandlerContext } from '../handlers/context.ts';
 import type { GatewayControl } from '../handlers/control.ts';
+import { notPrimary } from '../handlers/leadership.ts';
 import { errorMessage } from '../lib/errors.ts';
 import { limitsFromMessage } from '../overload/limits.ts';
-import { errorOf, safeNumber } from '../protocol/codec.ts';
+import { type ErrorFields, errorOf, safeNumber } from '../protocol/codec.ts';
 import { ErrorCode } from '../protocol/error-codes.ts';
 import type { SetZonesCommand } from '../session/command.ts';
 import type { SessionView } from '../session/session-machine.ts';
+import { isZoneId } from '../upstream/zone.ts';
 
 const watchIntervalMsDefault = 1_000;
 const watchIntervalMsMin = 50;
@@ -69,11 +71,11 @@ function setZones(
   call: ServerUnaryCall<SetZonesRequest, SetZonesResponse>,
   respond: sendUnaryData<SetZonesResponse>,
 ): void {
+  const refused = (error: ErrorFields) => respond(null, { success: false, error: errorOf(error), revision: 0n });
+  const elsewhere = notPrimary(context);
+  if (elsewhere !== undefined) return refused(elsewhere);
   const command = zonesCommand(call.request, context.settings.zoneCount);
-  if (typeof command === 'string') {
-    const error = errorOf({ code: ErrorCode.ERROR_BAD_MESSAGE, message: command });
-    return respond(null, { success: false, error, revision: 0n });
-  }
+  if (typeof command === 'string') return refused({ code: ErrorCode.ERROR_BAD_MESSAGE, message: command });
   context.shard.submit(command, (outcome) => {
     const revision = BigInt(outcome.kind === 'zones' ? outcome.revision : 0);
     respond(null, { success: true, error: undefined, revision });
@@ -86,8 +88,7 @@ function zonesCommand(request: SetZonesRequest, zoneCount: number): SetZonesComm
   if (request.zones.length > zoneCount) return `zones: ${request.zones.length}: expected at most ${zoneCount}`;
   const seen = new Set<string>();
   for (const { zoneId, endpoints } of request.zones) {
-    const number = /^\d{3}$/.test(zoneId) ? Number(zoneId) : 0;
-    if (number < 1 || number > zoneCount) return `zone_id: ${JSON.stringify(zoneId)}: expected 001 to ${zoneCount}`;
+    if (!isZoneId(zoneId, zoneCount)) return `zone_id: ${JSON.stringify(zoneId)}: expected 001 to ${zoneCount}`;
     if (seen.has(zoneId)) return `zone_id: ${zoneId}: given twice`;
     if (endpoints.length > endpointsMax) return `zone ${zoneId}: endpoints: expected at most ${endpointsMax}`;
     seen.add(zoneId);
@@ -165,6 +166,8 @@ function kick(
   respond: sendUnaryData<KickSessionResponse>,
 ): void {
   const { sessionId, openid, reason } = call.request;
+  const elsewhere = notPrimary(context);
+  if (elsewhere !== undefined) return respond(null, { success: false, error: errorOf(elsewhere) });
   const session = sessionId === '' ? context.sessions.sessionOf(openid) : context.sessions.session(sessionId);
   if (session === undefined || (openid !== '' && session.openid !== openid)) {
     const error = errorOf({ code: ErrorCode.ERROR_SESSION_NOT_FOUND, message: 'no such session' });

@@ -16,18 +16,22 @@ import {
   type UnregisterUpstreamResponse,
 } from '../../proto/gen/upstream.ts';
 import type { HandlerContext } from '../handlers/context.ts';
+import { notPrimary } from '../handlers/leadership.ts';
 import { pushToMany, pushToSession } from '../handlers/push.ts';
 import { parseAddress } from '../lib/address.ts';
-import { errorOf, safeNumber } from '../protocol/codec.ts';
+import { type ErrorFields, errorOf, safeNumber } from '../protocol/codec.ts';
 import { ErrorCode } from '../protocol/error-codes.ts';
 import type { PushIdentity } from '../session/command.ts';
 import type { BroadcastOutcome, PushOutcome } from '../session/effect.ts';
+import { isZoneId } from '../upstream/zone.ts';
 import { identityOf, readBroadcast, readUnicast, writeBroadcast, writeUnicast } from './push-conversion.ts';
 
 /** How long a sender that asked for ACKED waits at most. */
 const ackWaitMaxMs = 30_000;
 /** Items of one PushBatch; a larger one is refused whole. */
 const batchItemsMax = 10_000;
+const addressBytesMax = 253;
+const weightMax = 1_000;
 
 const invalidPush: PushOutcome = { kind: 'push', status: 'invalid', sessionId: '', seqId: 0, repeated: false };
 const invalidBroadcast: BroadcastOutcome = {
@@ -57,18 +61,17 @@ function register(
   respond: sendUnaryData<RegisterUpstreamResponse>,
 ): void {
   const { zoneId, address, instanceId, weight } = call.request;
-  const problem =
-    registrationProblem(context, zoneId, address) || (weight > 1_000 ? 'weight: expected at most 1000' : '');
   const { shard, settings } = context;
-  const answer = (message: string) =>
+  const answer = (error: ErrorFields | undefined) =>
     respond(null, {
-      success: message === '',
-      error: message === '' ? undefined : errorOf({ code: ErrorCode.ERROR_BAD_MESSAGE, message }),
+      success: error === undefined,
+      error: error === undefined ? undefined : errorOf(error),
       leaseMs: settings.zoneLeaseMs,
       epoch: BigInt(shard.epoch),
       endpoints: [...settings.upstreamEndpoints],
     });
-  if (problem !== '') return answer(problem);
+  const refusal = notPrimary(context) ?? registrationProblem(context, zoneId, address, weight);
+  if (refusal !== undefined) return answer(refusal);
   shard.submit(
     {
       kind: 'register-zone',
@@ -78,7 +81,7 @@ function register(
       weight: weight === 0 ? 1 : weight,
       leaseMs: settings.zoneLeaseMs,
     },
-    (outcome) => answer(outcome.kind === 'refused' ? outcome.reason : ''),
+    (outcome) => answer(outcome.kind === 'refused' ? badMessage(outcome.reason) : undefined),
   );
 }
 
@@ -88,27 +91,32 @@ function unregister(
   respond: sendUnaryData<UnregisterUpstreamResponse>,
 ): void {
   const { zoneId, address, instanceId } = call.request;
-  const message = registrationProblem(context, zoneId, address);
-  if (message !== '') {
-    const error = errorOf({ code: ErrorCode.ERROR_BAD_MESSAGE, message });
-    return respond(null, { success: false, error });
-  }
+  const refusal = notPrimary(context) ?? registrationProblem(context, zoneId, address, 0);
+  if (refusal !== undefined) return respond(null, { success: false, error: errorOf(refusal) });
   context.shard.submit({ kind: 'unregister-zone', zoneId, address, instanceId }, () =>
     respond(null, { success: true, error: undefined }),
   );
 }
 
-function registrationProblem(context: HandlerContext, zoneId: string, address: string): string {
-  const { zoneCount } = context.settings;
-  const number = /^\d{3}$/.test(zoneId) ? Number(zoneId) : 0;
-  if (number < 1 || number > zoneCount) {
-    return `zone_id: ${JSON.stringify(zoneId.slice(0, 16))}: expected 001 to ${String(zoneCount).padStart(3, '0')}`;
+function badMessage(message: string): ErrorFields {
+  return { code: ErrorCode.ERROR_BAD_MESSAGE, message };
+}
+
+function registrationProblem(
+  { settings }: HandlerContext,
+  zoneId: string,
+  address: string,
+  weight: number,
+): ErrorFields | undefined {
+  if (!isZoneId(zoneId, settings.zoneCount)) {
+    const shown = JSON.stringify(zoneId.slice(0, 16));
+    return badMessage(`zone_id: ${shown}: expected 001 to ${String(settings.zoneCount).padStart(3, '0')}`);
   }
-  const parsed = address.length > 253 ? undefined : parseAddress(address);
+  const parsed = address.length > addressBytesMax ? undefined : parseAddress(address);
   if (parsed === undefined || parsed.host === '' || parsed.port === 0) {
-    return `address: ${JSON.stringify(address.slice(0, 64))}: expected HOST:PORT`;
+    return badMessage(`address: ${JSON.stringify(address.slice(0, 64))}: expected HOST:PORT`);
   }
-  return '';
+  return weight > weightMax ? badMessage(`weight: ${weight}: expected at most ${weightMax}`) : undefined;
 }
 
 function unicast(

@@ -42,7 +42,7 @@ function statsReport(context: HandlerContext, identity: GatewayIdentity): StatsR
     sessions: counts.sessions,
     zones: zoneStats(context),
     queue: { messages: counts.queueMessages, bytes: counts.queueBytes },
-    overload: { state: protector.state, limits: protector.limits },
+    overload: { state: protector.state, limits: seedNames(protector.limits) },
     shards: [
       {
         id: shard.id,
@@ -55,6 +55,12 @@ function statsReport(context: HandlerContext, identity: GatewayIdentity): StatsR
       },
     ],
   };
+}
+
+/** Limits under the names they have in the configuration. */
+function seedNames(limits: object): Record<string, unknown> {
+  const snake = (name: string) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+  return Object.fromEntries(Object.entries(limits).map(([name, value]) => [snake(name), value]));
 }
 
 function zoneStats(context: HandlerContext): StatsReport['zones'] {

@@ -22,6 +22,7 @@ const statusOf: Readonly<Record<'ok' | PushRefusal, PushStatusValue>> = {
   'too-large': PushStatus.PUSH_STATUS_TOO_LARGE,
   overloaded: PushStatus.PUSH_STATUS_OVERLOADED,
   invalid: PushStatus.PUSH_STATUS_INVALID,
+  'not-primary': PushStatus.PUSH_STATUS_NOT_PRIMARY,
   expired: PushStatus.PUSH_STATUS_EXPIRED,
   unknown: PushStatus.PUSH_STATUS_UNKNOWN,
 };

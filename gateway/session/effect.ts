@@ -28,7 +28,15 @@ export type AdmitOutcome =
   | { readonly kind: 'admit'; readonly action: 'resend'; readonly seqId: number }
   | { readonly kind: 'admit'; readonly action: 'refused'; readonly code: number; readonly reason: string };
 
-export type PushRefusal = 'no-session' | 'queue-full' | 'too-large' | 'overloaded' | 'invalid' | 'expired' | 'unknown';
+export type PushRefusal =
+  | 'not-primary'
+  | 'no-session'
+  | 'queue-full'
+  | 'too-large'
+  | 'overloaded'
+  | 'invalid'
+  | 'expired'
+  | 'unknown';
 
 /** A bound push that still waits has seqId 0 and status ok. `repeated`: the first answer, given again. */
 export interface PushOutcome {

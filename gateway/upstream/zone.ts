@@ -16,3 +16,10 @@ export function zoneOf(openid: string, zoneCount: number): string {
 export function zoneName(number: number): string {
   return String(number).padStart(3, '0');
 }
+
+/** Whether a text names one of `zoneCount` zones: "001" and on. */
+export function isZoneId(text: string, zoneCount: number): boolean {
+  if (!/^\d{3}$/.test(text)) return false;
+  const number = Number(text);
+  return number >= 1 && number <= zoneCount;
+}

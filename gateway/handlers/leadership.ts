@@ -1,0 +1,18 @@
+import type { ErrorFields } from '../protocol/codec.ts';
+import { ErrorCode } from '../protocol/error-codes.ts';
+import type { HandlerContext } from './context.ts';
+
+/** How soon somebody who found no primary may ask again. */
+const retryAfterMs = 200;
+
+/** Why this gateway may not decide anything for its shard now, and who may; undefined on the primary. */
+export function notPrimary({ shard }: HandlerContext): ErrorFields | undefined {
+  if (shard.serving) return undefined;
+  const code = shard.role === 'deposed' ? ErrorCode.ERROR_FENCED : ErrorCode.ERROR_NOT_PRIMARY;
+  return {
+    code,
+    message: `this gateway is ${shard.role} of shard ${shard.id} in epoch ${shard.epoch}`,
+    retryAfterMs,
+    redirect: shard.redirect,
+  };
+}
