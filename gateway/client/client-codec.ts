@@ -63,7 +63,12 @@ export const stopFrame = frame(RequestType.REQUEST_STOP, empty);
 export type ServerMessage =
   | { readonly kind: 'started'; readonly response: StartResponse }
   | { readonly kind: 'heartbeat' }
-  | { readonly kind: 'response'; readonly seqId: number; readonly response: BusinessResponse }
+  | {
+      readonly kind: 'response';
+      readonly seqId: number;
+      readonly response: BusinessResponse;
+      readonly headers: Readonly<Record<string, string>>;
+    }
   | {
       readonly kind: 'notify';
       readonly seqId: number;
@@ -90,7 +95,7 @@ function decodePayload(push: ServerPush, seqId: number): ServerMessage {
     case PushType.PUSH_HEARTBEAT_RESPONSE:
       return { kind: 'heartbeat' };
     case PushType.PUSH_BUSINESS_RESPONSE:
-      return { kind: 'response', seqId, response: BusinessResponse.decode(push.payload) };
+      return { kind: 'response', seqId, response: BusinessResponse.decode(push.payload), headers: push.headers };
     case PushType.PUSH_NOTIFY:
       return { kind: 'notify', seqId, data: push.payload, headers: push.headers };
     case PushType.PUSH_SKIP:

@@ -7,6 +7,7 @@ import {
   type ClientOptions,
   type PushHandler,
   type RequestOptions,
+  type ResponseWithInfo,
   type SessionResetHandler,
   type StateHandler,
   tuningOf,
@@ -15,7 +16,7 @@ import { ClientSession } from './client-session.ts';
 import { Dial } from './dial.ts';
 
 interface Waiter {
-  resolve(data: Uint8Array): void;
+  resolve(response: ResponseWithInfo): void;
   reject(error: Error): void;
 }
 
@@ -76,8 +77,8 @@ export class ClientDriver implements ConnectionOwner, HubMember {
     return this.#connected.promise;
   }
 
-  request(action: string, data: Uint8Array, options: RequestOptions): Promise<Uint8Array> {
-    const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
+  request(action: string, data: Uint8Array, options: RequestOptions): Promise<ResponseWithInfo> {
+    const { promise, resolve, reject } = Promise.withResolvers<ResponseWithInfo>();
     const id = this.#nextRequestId;
     this.#nextRequestId += 1;
     this.#waiters.set(id, { resolve, reject });
@@ -151,7 +152,10 @@ export class ClientDriver implements ConnectionOwner, HubMember {
       case 'push':
         return this.#held === undefined ? this.#deliver(effect) : void this.#held.push(effect);
       case 'answer':
-        return this.#takeWaiter(effect.id)?.resolve(effect.data);
+        return this.#takeWaiter(effect.id)?.resolve({
+          data: effect.data,
+          info: { headers: effect.headers, seqId: effect.seqId },
+        });
       case 'fail':
         return this.#takeWaiter(effect.id)?.reject(effect.error);
       case 'token':

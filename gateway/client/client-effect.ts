@@ -39,7 +39,13 @@ export type ClientEffect =
       readonly data: Uint8Array;
       readonly headers: Readonly<Record<string, string>>;
     }
-  | { readonly kind: 'answer'; readonly id: number; readonly data: Uint8Array }
+  | {
+      readonly kind: 'answer';
+      readonly id: number;
+      readonly seqId: number;
+      readonly data: Uint8Array;
+      readonly headers: Readonly<Record<string, string>>;
+    }
   | { readonly kind: 'fail'; readonly id: number; readonly error: Error }
   | { readonly kind: 'state'; readonly state: ClientState; readonly detail: StateDetail }
   | { readonly kind: 'reset'; readonly reset: SessionReset }

@@ -2,12 +2,13 @@ import type { ClientState, SessionReset, StateDetail } from './client-effect.ts'
 import type { GatesvrError } from './client-errors.ts';
 import { defaultTuning, type SessionTuning } from './session-options.ts';
 
-export interface PushInfo {
+/** What came with a push or a response besides its data. */
+export interface MessageInfo {
   readonly headers: Readonly<Record<string, string>>;
   readonly seqId: number;
 }
 
-export type PushHandler = (data: Uint8Array, info: PushInfo) => void;
+export type PushHandler = (data: Uint8Array, info: MessageInfo) => void;
 export type StateHandler = (state: ClientState, detail: StateDetail) => void;
 export type SessionResetHandler = (reset: SessionReset) => void;
 
@@ -33,6 +34,11 @@ export interface ClientOptions extends Partial<SessionTuning>, ClientHandlers {
   readonly clientId?: string;
   /** For certificate verification; the endpoint's host when absent. */
   readonly serverName?: string;
+}
+
+export interface ResponseWithInfo {
+  readonly data: Uint8Array;
+  readonly info: MessageInfo;
 }
 
 export interface RequestOptions {

@@ -230,7 +230,7 @@ export class ClientSession {
     const { success, data, error, clientSeqId } = message.response;
     const id = this.#book.answered(counter(clientSeqId, 'client_seq_id'));
     if (id === undefined) return;
-    if (success) this.#effects.push({ kind: 'answer', id, data });
+    if (success) this.#effects.push({ kind: 'answer', id, seqId, data, headers: message.headers });
     else this.#fail([{ id, error: responseError(error) }]);
   }
 

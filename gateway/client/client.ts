@@ -9,6 +9,7 @@ import {
   checkClientOptions,
   type PushHandler,
   type RequestOptions,
+  type ResponseWithInfo,
   type SessionResetHandler,
   type StateHandler,
 } from './client-options.ts';
@@ -30,9 +31,10 @@ export type { OpenClientTransport } from './client-hub.ts';
 export type {
   ClientHandlers,
   ClientOptions,
+  MessageInfo,
   PushHandler,
-  PushInfo,
   RequestOptions,
+  ResponseWithInfo,
   SessionResetHandler,
   StateHandler,
 } from './client-options.ts';
@@ -181,7 +183,16 @@ export class GatesvrClient {
    * @throws {RequestError} the zone's error, or a refusal; {RequestTimeoutError}; {SessionLostError}. `outcome` says whether it
    *   may have been carried out.
    */
-  request(action: string, data: Uint8Array | string = '', options: RequestOptions = {}): Promise<Uint8Array> {
+  async request(action: string, data: Uint8Array | string = '', options: RequestOptions = {}): Promise<Uint8Array> {
+    return (await this.requestWithInfo(action, data, options)).data;
+  }
+
+  /** As `request`, with the response's headers and number. */
+  requestWithInfo(
+    action: string,
+    data: Uint8Array | string = '',
+    options: RequestOptions = {},
+  ): Promise<ResponseWithInfo> {
     return this.#driver.request(action, typeof data === 'string' ? utf8.encode(data) : data, options);
   }
 
