@@ -12,7 +12,7 @@ import { HealthImplementation, service as healthService } from 'grpc-health-chec
 import {
   type ExchangeRequest,
   type ExchangeResponse,
-  UpstreamRequest,
+  type UpstreamRequest,
   UpstreamResponse,
   UpstreamServiceService,
 } from '../../proto/gen/upstream.ts';
@@ -71,15 +71,15 @@ export class FakeZone {
 
   async #listen(): Promise<void> {
     const { exchange = true, unary = true, health = true } = this.#options;
-    const methods: Record<string, unknown> = {};
-    const service: Record<string, unknown> = {};
+    const methods: { processRequest?: unknown; exchange?: unknown } = {};
+    const service: { processRequest?: unknown; exchange?: unknown } = {};
     if (unary) {
-      service['processRequest'] = UpstreamServiceService.processRequest;
-      methods['processRequest'] = this.#processRequest;
+      service.processRequest = UpstreamServiceService.processRequest;
+      methods.processRequest = this.#processRequest;
     }
     if (exchange) {
-      service['exchange'] = UpstreamServiceService.exchange;
-      methods['exchange'] = (call: ExchangeCall) => this.#exchange(call);
+      service.exchange = UpstreamServiceService.exchange;
+      methods.exchange = (call: ExchangeCall) => this.#exchange(call);
     }
     this.#server.addService(service as never, methods as never);
     if (health) this.#server.addService(healthService, this.#health as never);
