@@ -8,7 +8,9 @@ const root = new URL('../', import.meta.url);
 
 function tracked(...patterns: string[]): { path: string; text: string }[] {
   const listed = execFileSync('git', ['ls-files', '--', ...patterns], { cwd: root, encoding: 'utf8' });
-  const paths = listed.split('\n').filter((path) => /^(?:gateway|tools|bench)\//.test(path) && !path.includes('/gen/'));
+  const paths = listed
+    .split('\n')
+    .filter((path) => /^(?:gateway|tools|bench|e2e)\//.test(path) && !path.includes('/gen/'));
   return paths.map((path) => ({ path, text: readFileSync(new URL(path, root), 'utf8') }));
 }
 

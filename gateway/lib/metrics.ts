@@ -10,7 +10,7 @@ export interface Tally {
 const seriesMax = 1000;
 
 /** A Prometheus counter whose series are plain numbers, read when somebody scrapes. */
-export class TallyFamily<Label extends string> {
+class TallyFamily<Label extends string> {
   #labelNames: readonly Label[];
   #tallies = new Map<string, { readonly labels: readonly string[]; readonly tally: Tally }>();
 

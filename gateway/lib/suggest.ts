@@ -22,7 +22,7 @@ function editDistance(a: string, b: string): number {
 const wordLengthMax = 64;
 
 /** The candidate that `word` most likely meant, if one is near enough to be worth naming. */
-export function nearest(word: string, candidates: Iterable<string>): string | undefined {
+function nearest(word: string, candidates: Iterable<string>): string | undefined {
   if (word.length > wordLengthMax) return undefined;
   let best: string | undefined;
   let bestDistance = Math.max(1, Math.floor(word.length / 3)) + 1;

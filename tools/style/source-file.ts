@@ -1,6 +1,6 @@
 import { parseSync, type StaticImportEntry } from 'oxc-parser';
 
-export interface Import {
+interface Import {
   /** As written. */
   readonly specifier: string;
   /** Nothing of it is left at run time. */

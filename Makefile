@@ -1,0 +1,55 @@
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# The Node of package.json comes first: the system's may be older.
+export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
+# Rust is compiled outside the clone, so that the next clone need not start over.
+export XDG_CACHE_HOME ?= $(HOME)/.cache
+export CARGO_TARGET_DIR ?= $(XDG_CACHE_HOME)/gatesvr/cargo-target
+
+.PHONY: help tools fmt vet lint proto build test run bench clean
+
+help: ## show this
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+
+tools: node_modules/.installed ## install what the project needs, build the transport addon
+	@node gateway/transport/native/build.ts
+
+node_modules/.installed: package.json package-lock.json tools/prerequisites.sh
+	@tools/prerequisites.sh
+	npm ci
+	touch $@
+
+fmt: tools ## format the sources
+	@biome check --write --linter-enabled=false .
+	cargo fmt --manifest-path gateway/transport/native/Cargo.toml
+
+vet: tools ## check types
+	@tsc --noEmit
+
+lint: tools ## look for mistakes, unused code and imports in the wrong direction
+	@biome ci .
+	knip --no-progress
+	vitest run tools/style.test.ts
+
+proto: tools ## generate code from proto/, the configuration template and its documentation from their table
+	@buf generate
+	node tools/generate.ts
+
+build: tools ## compile to dist/
+	@node tools/build.ts
+
+test: tools ## every check and every test; ends with the counts
+	@node tools/run-tests.ts
+
+run: tools ## a development gateway and six example zones, until Ctrl-C
+	@exec node tools/run-dev.ts
+
+bench: tools ## the benchmarks, one after the other
+	@for main in bench/*/main.ts; do node "$$main"; done
+
+clean: ## remove what was built here
+	@rm -rf dist node_modules/.installed gateway/transport/native/gatesvr-transport.{node,hash}
