@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto';
+import { lookup } from 'node:dns/promises';
+import { isIP } from 'node:net';
 import { credentials as channelCredentials, ServerCredentials } from '@grpc/grpc-js';
 import { AdminServiceService } from '../proto/gen/admin.ts';
 import { GatewayServiceService } from '../proto/gen/upstream.ts';
@@ -94,10 +96,18 @@ function advertised({ server }: Config): { clients: string[]; zones: string[] } 
 
 async function listenQuic({ config, certificate }: GatewayOptions, core: GatewayCore): Promise<ServerTransport> {
   try {
-    return await listen(transportOptions(config, certificate), new Dispatcher(core.context));
+    const options = transportOptions(config, certificate);
+    return await listen({ ...options, host: await addressOf(options.host) }, new Dispatcher(core.context));
   } catch (error) {
     throw new UsageError(`server.quic_addr: ${config.server.quicAddr}: cannot listen: ${errorMessage(error)}`);
   }
+}
+
+/** The transport takes addresses only; a name such as localhost becomes its IPv4 address where it has one. */
+async function addressOf(host: string): Promise<string> {
+  if (host === '' || isIP(host) !== 0) return host;
+  const { address } = await lookup(host, { order: 'ipv4first' });
+  return address;
 }
 
 interface Started {
