@@ -57,7 +57,9 @@ export class Grade {
       this.#calmSinceMs = nowMs;
       this.#calmLevel = held;
     }
-    this.#calmLevel = held > this.#calmLevel ? held : this.#calmLevel;
+    if (held > this.#calmLevel) {
+      this.#calmLevel = held;
+    }
     if (nowMs - this.#calmSinceMs >= this.#calmMs) {
       this.#level = this.#calmLevel;
       this.#calmSinceMs = Number.NaN;

@@ -45,7 +45,7 @@ function originProblems(one: Package, allowScripts: ReadonlySet<string>): string
     problems.push('its lockfile pins no hash');
   }
   // What npm may run is allowed by package.json; its own allowScripts keeps all others from running.
-  if (one.ecosystem === 'npm' && one.installScript && one.production && !allowScripts.has(one.name)) {
+  if (one.ecosystem === 'npm' && one.installScript && !allowScripts.has(one.name)) {
     problems.push('has an install script that package.json neither allows nor denies');
   }
   return problems;

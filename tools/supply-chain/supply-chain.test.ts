@@ -89,6 +89,7 @@ describe('audit', () => {
     expect(audit(npmPackages(lock), policy, new Set())).toEqual([
       'npm @scope/a 1.0.0: expected 1.2.0 or later (CVE-1)',
       'npm @scope/a 1.0.0: its lockfile pins no hash',
+      'npm @scope/a 1.0.0: has an install script that package.json neither allows nor denies',
       'npm c 0.1.0: does not come from its registry',
       'npm c 0.1.0: its lockfile pins no hash',
       'npm c 0.1.0: has an install script that package.json neither allows nor denies',
