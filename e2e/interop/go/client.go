@@ -151,7 +151,10 @@ func (c *client) receive() (*gen.ServerPush, error) {
 		return nil, err
 	}
 	push := new(gen.ServerPush)
-	return push, proto.Unmarshal(message, push)
+	if err := proto.Unmarshal(message, push); err != nil {
+		return nil, fmt.Errorf("frame of %d bytes %x: %w", size, message[:min(size, 200)], err)
+	}
+	return push, nil
 }
 
 // next reads one message and holds the server to the numbering: 1..n, no hole, no repeat, 0 for all else.
