@@ -45,15 +45,15 @@ export class ClientDriver implements ConnectionOwner, HubMember {
   #dial: Dial | undefined;
   #nextRequestId = 1;
   #settleQueued = false;
-  /** Pushes that came before the application could register a handler. */
-  #held: Push[] | undefined;
+  /** What the application is not told yet. */
+  readonly #news: ClientEffect[] = [];
+  #tellQueued = false;
 
   constructor(hub: ClientHub, options: ClientOptions) {
     this.#hub = hub;
     this.#options = options;
     this.whenClosed = this.#ended.promise;
-    if (options.onPush === undefined) this.#held = [];
-    else this.pushHandlers.add(options.onPush);
+    if (options.onPush !== undefined) this.pushHandlers.add(options.onPush);
     if (options.onStateChange !== undefined) this.stateHandlers.add(options.onStateChange);
     if (options.onSessionReset !== undefined) this.resetHandlers.add(options.onSessionReset);
     this.session = new ClientSession({
@@ -128,7 +128,8 @@ export class ClientDriver implements ConnectionOwner, HubMember {
     this.#settleQueued = false;
     this.session.batchEnded(nowMs);
     for (let effects = this.session.takeEffects(); effects.length > 0; effects = this.session.takeEffects()) {
-      for (const effect of effects) this.#perform(effect);
+      for (const effect of effects) if (!this.#perform(effect)) this.#news.push(effect);
+      this.#tell();
     }
     if (this.#state === 'closed') this.#hub.unschedule(this);
     else this.#hub.schedule(this, this.session.dueMs);
@@ -144,33 +145,75 @@ export class ClientDriver implements ConnectionOwner, HubMember {
     this.#hub.settleSoon(this);
   }
 
-  #perform(effect: ClientEffect): void {
+  /** @returns false for what the application is told. */
+  #perform(effect: ClientEffect): boolean {
     switch (effect.kind) {
       case 'send':
         if (this.#connection !== undefined && !this.#hub.send(this.#connection, effect.frame)) this.session.blocked();
-        return;
-      case 'push':
-        return this.#held === undefined ? this.#deliver(effect) : void this.#held.push(effect);
-      case 'answer':
-        return this.#takeWaiter(effect.id)?.resolve({
-          data: effect.data,
-          info: { headers: effect.headers, seqId: effect.seqId },
-        });
-      case 'fail':
-        return this.#takeWaiter(effect.id)?.reject(effect.error);
+        return true;
       case 'token':
-        return this.#askToken(effect.attempt);
+        this.#askToken(effect.attempt);
+        return true;
       case 'dial':
-        return this.#startDial(effect.attempt, effect.endpoint);
+        this.#startDial(effect.attempt, effect.endpoint);
+        return true;
       case 'disconnect':
-        return this.#disconnect(effect.code, effect.reason);
+        this.#disconnect(effect.code, effect.reason);
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  /**
+   * Tells the application in order. Who waits for a promise goes on before anything that follows is told: a push bound behind
+   * a response is seen behind it, and whoever waits for `connect` can register a handler.
+   */
+  #tell(): void {
+    if (this.#tellQueued) return;
+    let told = 0;
+    for (const effect of this.#news) {
+      told += 1;
+      if (!this.#tellOne(effect) || told === this.#news.length) continue;
+      this.#tellQueued = true;
+      queueMicrotask(() => process.nextTick(() => this.#tellAgain()));
+      break;
+    }
+    this.#news.splice(0, told);
+  }
+
+  /** A tick that is queued by a microtask runs when all microtasks have. */
+  #tellAgain(): void {
+    this.#tellQueued = false;
+    this.#tell();
+    this.#settleSoon();
+  }
+
+  /** @returns whether somebody waits for this. */
+  #tellOne(effect: ClientEffect): boolean {
+    switch (effect.kind) {
+      case 'push':
+        this.#deliver(effect);
+        return false;
+      case 'answer': {
+        const { data, headers, seqId } = effect;
+        this.#takeWaiter(effect.id)?.resolve({ data, info: { headers, seqId } });
+        return true;
+      }
+      case 'fail':
+        this.#takeWaiter(effect.id)?.reject(effect.error);
+        return true;
       case 'state':
-        return this.#changeState(effect.state, effect.detail);
+        this.#changeState(effect.state, effect.detail);
+        return effect.state === 'connected';
       case 'reset':
         for (const handler of this.resetHandlers) this.#guarded(() => handler(effect.reset));
-        return;
+        return false;
       case 'warning':
-        return this.#options.onWarning?.(effect.error);
+        this.#options.onWarning?.(effect.error);
+        return false;
+      default:
+        return false;
     }
   }
 
@@ -239,21 +282,11 @@ export class ClientDriver implements ConnectionOwner, HubMember {
 
   #changeState(state: ClientState, detail: StateDetail): void {
     this.#state = state;
-    if (state === 'connected') this.#firstConnected();
+    if (state === 'connected') this.#connected.resolve();
     for (const handler of this.stateHandlers) this.#guarded(() => handler(state, detail));
     if (state !== 'closed') return;
     const error = detail.error ?? new ClosedError(0, 'closed before it was connected');
     this.#connected.reject(error instanceof ConnectError ? error : new ConnectError(error.code, error.message));
     this.#ended.resolve(detail.error);
-  }
-
-  #firstConnected(): void {
-    this.#connected.resolve();
-    // Whoever waits for connect() runs before this and can register a handler.
-    setImmediate(() => {
-      const held = this.#held ?? [];
-      this.#held = undefined;
-      for (const push of held) this.#deliver(push);
-    });
   }
 }
