@@ -1,6 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { Error as WireError } from '../../proto/gen/message.ts';
 import { type UpstreamResponse, UpstreamResponse_HeadersEntry } from '../../proto/gen/upstream.ts';
+import { varintLength, writeVarint } from '../protocol/varint.ts';
 import type { ZoneRequest } from './zone-request.ts';
 
 /** A zone sent bytes that are not the message they should be. */
@@ -156,6 +157,7 @@ export function decodeExchangeResponse(
     const response = readResponse(reader, end, zoneHint);
     each(reader.requestId, response);
   }
+  if (reader.at !== reader.end) throw new UpstreamWireError(`${bytes.length} bytes: truncated`);
 }
 
 /** Reads one `UpstreamResponse`. @throws UpstreamWireError */
@@ -265,28 +267,4 @@ class WireReader {
 function sizeOfString(value: string): number {
   const size = Buffer.byteLength(value);
   return 1 + varintLength(size) + size;
-}
-
-function varintLength(value: number): number {
-  let length = 1;
-  for (let rest = value; rest >= 128; rest = Math.floor(rest / 128)) length += 1;
-  return length;
-}
-
-/** @returns the position after it. */
-function writeVarint(buffer: Buffer, at: number, value: number): number {
-  let rest = value;
-  let next = at;
-  while (rest >= 0x8000_0000) {
-    buffer[next] = (rest % 128) | 0x80;
-    rest = Math.floor(rest / 128);
-    next += 1;
-  }
-  while (rest >= 128) {
-    buffer[next] = (rest & 0x7f) | 0x80;
-    rest >>>= 7;
-    next += 1;
-  }
-  buffer[next] = rest;
-  return next + 1;
 }

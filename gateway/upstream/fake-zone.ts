@@ -8,7 +8,7 @@ import {
   type StatusObject,
   status,
 } from '@grpc/grpc-js';
-import { HealthImplementation, service as healthService } from 'grpc-health-check';
+import { HealthImplementation } from 'grpc-health-check';
 import {
   type ExchangeRequest,
   type ExchangeResponse,
@@ -82,7 +82,7 @@ export class FakeZone {
       methods.exchange = (call: ExchangeCall) => this.#exchange(call);
     }
     this.#server.addService(service as never, methods as never);
-    if (health) this.#server.addService(healthService, this.#health as never);
+    if (health) this.#health.addToServer(this.#server);
     const credentials = this.#options.serverCredentials ?? ServerCredentials.createInsecure();
     this.port = await new Promise((resolve, reject) => {
       this.#server.bindAsync(`127.0.0.1:${this.#options.port ?? 0}`, credentials, (error, port) => {
