@@ -107,7 +107,8 @@ export class Delivery {
    */
   ackVerdict(connection: Connection, upTo: number): 'ok' | 'old' | 'past' | 'unbound' {
     const wire = this.#byConnection.get(connection);
-    if (wire === undefined) return 'unbound';
+    // A START that is applied but not committed has been told where its stream begins: older acks must not move that.
+    if (wire === undefined || wire.session.connection !== connection) return 'unbound';
     const { ackUpTo } = wire.session.queue;
     if (upTo <= ackUpTo) return 'old';
     return upTo < wire.next ? 'ok' : 'past';
