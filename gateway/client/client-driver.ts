@@ -172,12 +172,16 @@ export class ClientDriver implements ConnectionOwner, HubMember {
   #tell(): void {
     if (this.#tellQueued) return;
     let told = 0;
+    let awaited = false;
     for (const effect of this.#news) {
+      const answers = effect.kind === 'answer' || effect.kind === 'fail';
+      if (awaited && !answers) {
+        this.#tellQueued = true;
+        queueMicrotask(() => process.nextTick(() => this.#tellAgain()));
+        break;
+      }
       told += 1;
-      if (!this.#tellOne(effect) || told === this.#news.length) continue;
-      this.#tellQueued = true;
-      queueMicrotask(() => process.nextTick(() => this.#tellAgain()));
-      break;
+      awaited = this.#tellOne(effect) || awaited;
     }
     this.#news.splice(0, told);
   }

@@ -15,12 +15,11 @@ import {
   ClosedError,
   closedRequest,
   type GatesvrError,
-  noError,
   ProtocolViolationError,
   RequestError,
   responseError,
 } from './client-errors.ts';
-import { ConnectionCycle } from './connection-cycle.ts';
+import { ConnectionCycle, startRefusal } from './connection-cycle.ts';
 import { Liveness } from './liveness.ts';
 import { ReceiveGuard } from './receive-guard.ts';
 import { type NewRequest, RequestBook, type RequestFailure } from './request-book.ts';
@@ -235,14 +234,7 @@ export class ClientSession {
   }
 
   #answeredStart(response: StartResponse, nowMs: number): void {
-    if (!response.success) {
-      const { code, message, retryAfterMs, redirect } = response.error ?? noError;
-      const reason = message === '' ? errorCodeName(code) : `${errorCodeName(code)}: ${message}`;
-      return this.#cycle.follow(
-        { code: code === 0 ? ErrorCode.ERROR_INTERNAL : code, reason, retryAfterMs, redirect },
-        nowMs,
-      );
-    }
+    if (!response.success) return this.#cycle.follow(startRefusal(response.error), nowMs);
     const nextSeqId = counter(response.nextSeqId, 'next_seq_id');
     const arrival = this.#place.judge(response, this.#guard.receivedSeqId);
     if (nextSeqId === 0 || response.sessionId === '') return this.#violated('START accepted without a session', nowMs);

@@ -1,6 +1,7 @@
-import { ErrorCode, nextStep } from '../protocol/error-codes.ts';
+import type { Error as ServerError } from '../../proto/gen/message.ts';
+import { ErrorCode, errorCodeName, nextStep } from '../protocol/error-codes.ts';
 import type { ClientEffect, ClientState, StateDetail } from './client-effect.ts';
-import { ClosedError, ConnectError, type GatesvrError } from './client-errors.ts';
+import { ClosedError, ConnectError, type GatesvrError, noError } from './client-errors.ts';
 import { ReconnectPlan } from './reconnect-plan.ts';
 import type { ClientSessionOptions, SessionTuning } from './session-options.ts';
 
@@ -15,6 +16,13 @@ export interface Trouble {
   readonly redirect?: string;
   /** The endpoint said nothing: others are tried first. */
   readonly silent?: boolean;
+}
+
+/** Why a START was refused; one without a code is taken as INTERNAL. */
+export function startRefusal(error: ServerError | undefined): Trouble {
+  const { code, message, retryAfterMs, redirect } = error ?? noError;
+  const reason = message === '' ? errorCodeName(code) : `${errorCodeName(code)}: ${message}`;
+  return { code: code === 0 ? ErrorCode.ERROR_INTERNAL : code, reason, retryAfterMs, redirect };
 }
 
 /** What the cycle tells its session. */
