@@ -11,7 +11,7 @@ export interface AuthRequest {
 }
 
 /** Counted labels of refusals. */
-export const authReasons = [
+const authReasons = [
   'missing',
   'malformed',
   'too_large',

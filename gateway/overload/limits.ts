@@ -76,7 +76,7 @@ export function checkOverloadLimits(limits: OverloadLimits): void {
 }
 
 /** The warning threshold of a limit whose own is not given: 80 % of it, at least 1. */
-export function warningThresholdFor(limit: number): number {
+function warningThresholdFor(limit: number): number {
   return Math.max(1, Math.floor(limit * 0.8));
 }
 
