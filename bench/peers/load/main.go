@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -54,13 +53,17 @@ func (w *window) open() bool  { return w.state.Load() == 1 }
 func (w *window) ended() bool { return w.state.Load() == 2 }
 
 // connectAll opens sessions first up to last with a bounded number of handshakes under way.
-func connectAll(dialer *dialer, first, last, dataBytes int) ([]*client, error) {
+// It tells connected of each one at once.
+func connectAll(dialer *dialer, first, last, dataBytes int, connected func(c *client)) ([]*client, error) {
 	clients := make([]*client, last-first)
 	group, ctx := errgroup.WithContext(context.Background())
 	group.SetLimit(32)
 	for i := range clients {
 		group.Go(func() (err error) {
 			clients[i], err = dialer.connect(ctx, first+i, dataBytes)
+			if err == nil {
+				connected(clients[i])
+			}
 			return err
 		})
 	}
@@ -68,7 +71,7 @@ func connectAll(dialer *dialer, first, last, dataBytes int) ([]*client, error) {
 }
 
 func requestLoad(dialer *dialer, connections, inFlight, dataBytes int, warmUp, measured time.Duration) error {
-	clients, err := connectAll(dialer, 0, connections, dataBytes)
+	clients, err := connectAll(dialer, 0, connections, dataBytes, func(*client) {})
 	if err != nil {
 		return err
 	}
@@ -113,12 +116,13 @@ func sleep(ctx context.Context, duration time.Duration) {
 	}
 }
 
+const failuresShown = 5
+
 // holdIdle opens sessions step by step and keeps them with heartbeats only.
 func holdIdle(dialer *dialer, steps string) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	var failures atomic.Int64
-	var wait sync.WaitGroup
 	lines := bufio.NewScanner(os.Stdin)
 	held := 0
 	for _, step := range strings.Split(steps, ",") {
@@ -126,19 +130,17 @@ func holdIdle(dialer *dialer, steps string) error {
 		if err != nil {
 			return fmt.Errorf("--idle %q: want counts by comma", steps)
 		}
-		clients, err := connectAll(dialer, held, count, 0)
+		_, err = connectAll(dialer, held, count, 0, func(c *client) {
+			go func() {
+				if err := c.hold(ctx); err != nil && failures.Add(1) <= failuresShown {
+					log.Printf("%s: %v", c.openid, err)
+				}
+			}()
+		})
 		if err != nil {
 			return err
 		}
 		held = count
-		for _, c := range clients {
-			wait.Go(func() {
-				if err := c.hold(ctx); err != nil {
-					failures.Add(1)
-					log.Print(err)
-				}
-			})
-		}
 		emit("held", map[string]any{"sessions": held})
 		if !lines.Scan() {
 			break
