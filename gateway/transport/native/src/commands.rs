@@ -31,10 +31,20 @@ pub enum Command<'a> {
     /// As Send, followed by a body that many connections share.
     SendShared(Target, &'a [u8], &'a Bytes),
     /// `at_once` drops what is queued instead of sending it first.
-    Close { target: Target, code: u32, at_once: bool, reason: &'a str },
+    Close {
+        target: Target,
+        code: u32,
+        at_once: bool,
+        reason: &'a str,
+    },
     /// Tell when the connection's buffer has drained below the low mark.
     Watch(Target),
-    Connect { target: Target, port: u16, host: &'a str, name: &'a str },
+    Connect {
+        target: Target,
+        port: u16,
+        host: &'a str,
+        name: &'a str,
+    },
     /// End the stream in this direction.
     Finish(Target),
 }

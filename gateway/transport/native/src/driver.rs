@@ -94,10 +94,11 @@ impl Driver {
         loop {
             self.now = Instant::now();
             self.waiting_bytes = self.mailbox.waiting_bytes();
-            self.receive();
+            // Requests first: who stops accepting must not find that an earlier request was overtaken by a datagram.
             if self.take_requests() {
                 return;
             }
+            self.receive();
             self.resume_paused();
             self.fire_timers();
             self.drive_touched();
@@ -268,10 +269,8 @@ impl Driver {
             libc::pollfd { fd: self.socket.raw_fd(), events, revents: 0 },
             libc::pollfd { fd: self.mailbox.wakeup_fd(), events: libc::POLLIN, revents: 0 },
         ];
-        let timeout = timeout.map(|time| libc::timespec {
-            tv_sec: time.as_secs() as _,
-            tv_nsec: time.subsec_nanos() as _,
-        });
+        let timeout =
+            timeout.map(|time| libc::timespec { tv_sec: time.as_secs() as _, tv_nsec: time.subsec_nanos() as _ });
         let timeout = timeout.as_ref().map_or(std::ptr::null(), |time| &raw const *time);
         unsafe { libc::ppoll(descriptors.as_mut_ptr(), 2, timeout, std::ptr::null()) };
         descriptors.map(|descriptor| descriptor.revents)

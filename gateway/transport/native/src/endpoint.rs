@@ -10,7 +10,7 @@ use std::{
 
 use napi::{
     Env, Error, Result, Status,
-    bindgen_prelude::{Buffer, Function, Uint32Array, Uint8Array},
+    bindgen_prelude::{Buffer, Function, Uint8Array, Uint32Array},
     threadsafe_function::ThreadsafeFunctionCallMode,
 };
 use napi_derive::napi;
@@ -73,7 +73,8 @@ impl Endpoint {
         let ring = KeyRing::new(&copy_all(secrets));
         let tls = tls::server(certificate.clone(), &options.alpn, ring.clone());
         let server = options.server(tls, ring.clone());
-        let socket = UdpSocket::bind(ip, port, false).map_err(|error| system(&format!("listen on udp {host}:{port}"), &error))?;
+        let socket = UdpSocket::bind(ip, port, false)
+            .map_err(|error| system(&format!("listen on udp {host}:{port}"), &error))?;
         let endpoint = quinn_proto::Endpoint::new(settings::endpoint(ring.clone()), Some(server), true, None);
         Self::start(env, endpoint, None, options.limits(), socket, ring, Some(certificate), wake)
     }

@@ -113,8 +113,7 @@ mod tests {
         assert!(batch.is_empty());
         assert_eq!(packed.len() % 4, 0);
         assert_eq!(&packed[..8], b"abcbye\0\0");
-        let words: Vec<u32> =
-            packed[8..].chunks(4).map(|w| u32::from_ne_bytes(w.try_into().unwrap())).collect();
+        let words: Vec<u32> = packed[8..].chunks(4).map(|w| u32::from_ne_bytes(w.try_into().unwrap())).collect();
         assert_eq!(words, [1 | 5 << 4, 3, 5 | 5 << 4, 1, 2, 1, 3, 7]);
     }
 }

@@ -6,9 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use quinn_proto::{
-    ConnectionError, ConnectionHandle, Dir, Event, Incoming, StreamEvent, VarInt, WriteError,
-};
+use quinn_proto::{ConnectionError, ConnectionHandle, Dir, Event, Incoming, StreamEvent, VarInt, WriteError};
 
 use crate::{
     address::plain_ip,
@@ -56,8 +54,8 @@ impl Driver {
             Err(error) => {
                 tls::take_full_handshake();
                 match error.response {
-                Some(transmit) => self.sender.push(&self.socket, transmit, response),
-                None => self.sender.put_back(response),
+                    Some(transmit) => self.sender.push(&self.socket, transmit, response),
+                    None => self.sender.put_back(response),
                 }
             }
         }
@@ -343,7 +341,8 @@ impl Driver {
     /// Nobody listens at this address: a handshake ends at once, an open connection after a few reports.
     pub(crate) fn unreachable(&mut self, remote: SocketAddr) {
         for key in 0..self.connections.len() {
-            let Some(mut connection) = self.connections[key].take_if(|c| c.remote == remote && c.target.is_some()) else {
+            let Some(mut connection) = self.connections[key].take_if(|c| c.remote == remote && c.target.is_some())
+            else {
                 continue;
             };
             connection.unreachable += 1;

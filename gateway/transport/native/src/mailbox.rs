@@ -15,7 +15,11 @@ use crate::{commands::CommandBatch, events::EventBatch, socket::UdpSocket};
 pub enum Control {
     StopAccepting,
     Rebind(UdpSocket),
-    Shutdown { code: u32, reason: String, within: Duration },
+    Shutdown {
+        code: u32,
+        reason: String,
+        within: Duration,
+    },
     /// The environment goes away: stop without a word.
     Abort,
 }

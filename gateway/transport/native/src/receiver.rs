@@ -1,6 +1,10 @@
 //! Incoming datagrams, many a system call.
 
-use std::{io, mem, net::{IpAddr, SocketAddr}, ptr};
+use std::{
+    io, mem,
+    net::{IpAddr, SocketAddr},
+    ptr,
+};
 
 use quinn_proto::EcnCodepoint;
 

@@ -1,8 +1,7 @@
 //! One unconnected UDP socket: many datagrams a system call, ECN both ways, IPv6 with IPv4 inside.
 
 use std::{
-    io,
-    mem,
+    io, mem,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     os::fd::{AsRawFd, FromRawFd, OwnedFd},
 };

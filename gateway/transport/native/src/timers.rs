@@ -1,11 +1,7 @@
 //! Deadlines of many connections. A connection whose deadline moves later keeps its earlier entry: it is looked at
 //! once too often instead of being moved at every packet.
 
-use std::{
-    cmp::Reverse,
-    collections::BinaryHeap,
-    time::Instant,
-};
+use std::{cmp::Reverse, collections::BinaryHeap, time::Instant};
 
 #[derive(Default)]
 pub struct Timers {

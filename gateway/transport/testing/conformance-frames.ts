@@ -1,0 +1,89 @@
+import { randomBytes } from 'node:crypto';
+import { afterEach, describe, expect, it } from 'vitest';
+import { type Adapter, type Client, Rig, type Server, send } from './rig.ts';
+
+/** Frames arrive whole, unchanged and in order. */
+export function framesConformance(adapter: Adapter): void {
+  describe(`${adapter.name}: frames`, () => {
+    const rig = new Rig(adapter);
+    afterEach(() => rig.stop());
+
+    it('echoes frames of every size up to the limit, in order', async () => {
+      const [server, client] = [await rig.echo(), await rig.client()];
+      const [mine] = await rig.pair(client, server);
+      const sizes = [1, 0, 3, 100, 0, 1199, 1200, 4096, 65_535, 65_536, 2];
+      const sent = sizes.map((size) => randomBytes(size));
+      send(client, mine, ...sent);
+      await client.events.until('all frames', () => client.events.framesOf(mine).length === sent.length);
+      expect(client.events.framesOf(mine)).toEqual(sent);
+    });
+
+    it('joins head and body, and gives a shared body to each', async () => {
+      const server = await rig.server();
+      const clients = [await rig.client(), await rig.client(), await rig.client()];
+      await expectShared(rig, server, clients, randomBytes(10));
+      await expectShared(rig, server, clients, randomBytes(5000));
+    });
+
+    it('keeps the order of frames among shared ones', async () => {
+      const [server, client] = [await rig.server(), await rig.client()];
+      const [mine, theirs] = await rig.talking(client, server);
+      const body = Buffer.from('shared');
+      const expected: Buffer[] = [];
+      for (let index = 0; index < 200; index++) {
+        const head = Buffer.from(`${index} `);
+        if (index % 3 === 0) server.transport.send(theirs, head, body);
+        else server.transport.send(theirs, head);
+        expected.push(index % 3 === 0 ? Buffer.concat([head, body]) : head);
+      }
+      server.transport.flush();
+      await client.events.until('all frames', () => client.events.framesOf(mine).length === expected.length);
+      expect(client.events.framesOf(mine)).toEqual(expected);
+    });
+
+    it('closes with 4002 at a frame over the limit, and delivers those before it', async () => {
+      const [server, client] = [await rig.server({ maxFrameBytes: 1000 }), await rig.client()];
+      const [mine, theirs] = await rig.pair(client, server);
+      send(client, mine, Buffer.alloc(1000, 1), Buffer.alloc(1001, 2));
+      expect(await client.events.untilClosed(mine)).toMatchObject({ origin: 'peer', code: 4002 });
+      expect(await server.events.untilClosed(theirs)).toMatchObject({ origin: 'local', code: 4002 });
+      expect(server.events.framesOf(theirs)).toEqual([Buffer.alloc(1000, 1)]);
+    });
+
+    it('serves 500 connections of one client at once', async () => {
+      const [server, client] = [await rig.echo(), await rig.client()];
+      client.events.onOpened = (connection) => send(client, connection, Buffer.from(`hello ${connection}`));
+      const ids = Array.from({ length: 500 }, () => rig.connect(client, server));
+      await client.events.until('500 answers', () => client.events.frameCount === 500);
+      for (const id of ids) expect(String(client.events.framesOf(id)[0])).toBe(`hello ${id}`);
+      expect(new Set(ids).size).toBe(500);
+      expect(server.transport.stats()).toMatchObject({ connections: 500, framesReceived: 500, framesSent: 500 });
+    });
+
+    it('ignores calls for connections that are gone', async () => {
+      const [server, client] = [await rig.server(), await rig.client()];
+      const [mine, theirs] = await rig.pair(client, server);
+      client.transport.close(mine, 0, '');
+      client.transport.flush();
+      await server.events.untilClosed(theirs);
+      expect(send(server, theirs, Buffer.from('late'))).toBe(true);
+      server.transport.close(theirs, 1, 'late');
+      server.transport.flush();
+      const [again] = await rig.pair(client, server);
+      expect(again).not.toBe(mine);
+      expect(client.events.framesOf(again)).toEqual([]);
+    });
+  });
+}
+
+async function expectShared(rig: Rig, server: Server, clients: readonly Client[], body: Buffer): Promise<void> {
+  const ids = [];
+  for (const client of clients) ids.push(await rig.talking(client, server));
+  for (const [, theirs] of ids) server.transport.send(theirs, Buffer.from(`for ${theirs}: `), body);
+  server.transport.flush();
+  for (const [index, client] of clients.entries()) {
+    const [mine, theirs] = ids[index] ?? [0, 0];
+    await client.events.until('its frame', () => client.events.framesOf(mine).length === 1);
+    expect(client.events.framesOf(mine)[0]).toEqual(Buffer.concat([Buffer.from(`for ${theirs}: `), body]));
+  }
+}
