@@ -11,6 +11,8 @@ export interface Life {
   readonly beginsAfter: number;
   received: number;
   readonly seen: Map<number, number>;
+  /** Requests whose answers the application got. */
+  readonly answered: Set<number>;
   /** Set when the client was told that this session is over for it. */
   endedCode: number | undefined;
 }
@@ -40,8 +42,6 @@ export interface SimClientOptions {
 export class SimClient implements NetworkEnd<DownFrame> {
   readonly options: SimClientOptions;
   readonly lives: Life[] = [];
-  /** Its application got these answers. */
-  readonly answers = new Map<string, number>();
   stopped = false;
   state: 'idle' | 'starting' | 'open' = 'idle';
   connection: number | undefined;
@@ -127,7 +127,6 @@ export class SimClient implements NetworkEnd<DownFrame> {
     this.drop();
     const { life } = this;
     if (life !== undefined) life.endedCode = 0;
-    this.answers.clear();
     this.#forgetSession();
   }
 
@@ -220,6 +219,7 @@ export class SimClient implements NetworkEnd<DownFrame> {
         beginsAfter: received,
         received,
         seen: new Map(),
+        answered: new Set(),
         endedCode: undefined,
       });
       this.#nextClientSeq = frame.maxClientSeq + 1;
@@ -252,7 +252,7 @@ export class SimClient implements NetworkEnd<DownFrame> {
     if (kind !== 'response') return;
     const key = `${sessionId} ${clientSeq}`;
     check(sessionId === life.sessionId, 'I5', () => `a response of ${sessionId} came to ${life.sessionId}`);
-    check(!this.answers.has(key), 'I6', () => `request ${key} was answered twice`);
+    check(!life.answered.has(clientSeq), 'I6', () => `request ${key} was answered twice`);
     const open = this.#open.get(clientSeq);
     // A device that took a session over also gets what another one had asked for.
     check(
@@ -260,7 +260,7 @@ export class SimClient implements NetworkEnd<DownFrame> {
       'I6',
       () => `request ${key} was answered as ${frame.msgId}`,
     );
-    this.answers.set(key, frame.content);
+    life.answered.add(clientSeq);
     this.#open.delete(clientSeq);
   }
 
