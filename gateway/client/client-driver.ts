@@ -15,11 +15,7 @@ import {
 import { ClientSession } from './client-session.ts';
 import { Dial } from './dial.ts';
 
-interface Waiter {
-  resolve(response: ResponseWithInfo): void;
-  reject(error: Error): void;
-}
-
+type Waiter = PromiseWithResolvers<ResponseWithInfo>;
 type Push = Extract<ClientEffect, { kind: 'push' }>;
 
 const requestTimeoutDefaultMs = 10_000;
@@ -72,22 +68,23 @@ export class ClientDriver implements ConnectionOwner, HubMember {
 
   /** @throws {ConnectError} */
   open(): Promise<void> {
+    this.#hub.add(this);
     this.session.open(this.#nowMs());
     this.#settleSoon();
     return this.#connected.promise;
   }
 
   request(action: string, data: Uint8Array, options: RequestOptions): Promise<ResponseWithInfo> {
-    const { promise, resolve, reject } = Promise.withResolvers<ResponseWithInfo>();
+    const waiter: Waiter = Promise.withResolvers();
     const id = this.#nextRequestId;
     this.#nextRequestId += 1;
-    this.#waiters.set(id, { resolve, reject });
+    this.#waiters.set(id, waiter);
     const given = options.headers ?? noHeaders;
     const headers = options.priority === 'high' ? { ...given, priority: 'high' } : given;
     const timeoutMs = options.timeoutMs ?? requestTimeoutDefaultMs;
     this.session.request({ id, action, data, headers, timeoutMs, retry: options.retry ?? true }, this.#nowMs());
     this.#settleSoon();
-    return promise;
+    return waiter.promise;
   }
 
   reconnect(): void {
@@ -120,6 +117,11 @@ export class ClientDriver implements ConnectionOwner, HubMember {
     this.#settleSoon();
   }
 
+  abandon(): void {
+    this.session.abandon();
+    this.#settleSoon();
+  }
+
   tick(nowMs: number): void {
     this.session.tick(nowMs);
   }
@@ -131,7 +133,7 @@ export class ClientDriver implements ConnectionOwner, HubMember {
       for (const effect of effects) if (!this.#perform(effect)) this.#news.push(effect);
       this.#tell();
     }
-    if (this.#state === 'closed') this.#hub.unschedule(this);
+    if (this.#state === 'closed') this.#hub.remove(this);
     else this.#hub.schedule(this, this.session.dueMs);
   }
 

@@ -29,6 +29,8 @@ export interface HubMember extends Sleeper {
   tick(nowMs: number): void;
   /** Carries out what its session wants, and schedules its next wake-up. */
   settle(nowMs: number): void;
+  /** The hub is shut down: nothing will come any more. */
+  abandon(): void;
 }
 
 const timerMaxMs = 60 * 60 * 1000;
@@ -39,10 +41,13 @@ export class ClientHub {
   readonly resolver: Resolver;
   #transport: ClientTransport | undefined;
   readonly #owners = new Map<ConnectionId, ConnectionOwner>();
+  readonly #members = new Set<HubMember>();
   readonly #deadlines = new DeadlineQueue<HubMember>();
   #dirty: HubMember[] = [];
   #settling = false;
   #flushQueued = false;
+  /** Something was handed to the transport since the last flush. */
+  #unflushed = false;
   #timer: NodeJS.Timeout | undefined;
   #timerMs = Number.POSITIVE_INFINITY;
 
@@ -67,7 +72,7 @@ export class ClientHub {
     if (this.#transport === undefined) throw new Error('the hub is shut down');
     const connection = this.#transport.connect({ host, port, serverName });
     this.#owners.set(connection, owner);
-    this.#flushSoon();
+    this.#handed();
     return connection;
   }
 
@@ -78,7 +83,7 @@ export class ClientHub {
 
   /** @returns false when no more should be sent until the connection is writable again. */
   send(connection: ConnectionId, frame: Uint8Array): boolean {
-    this.#flushSoon();
+    this.#handed();
     return this.#transport?.send(connection, frame) ?? true;
   }
 
@@ -86,7 +91,7 @@ export class ClientHub {
   close(connection: ConnectionId, code: number, reason: string): void {
     if (!this.#owners.delete(connection)) return;
     this.#transport?.close(connection, code, reason);
-    this.#flushSoon();
+    this.#handed();
   }
 
   /** Settles the member at the end of this batch or turn. */
@@ -102,7 +107,12 @@ export class ClientHub {
     this.#armTimer();
   }
 
-  unschedule(member: HubMember): void {
+  add(member: HubMember): void {
+    this.#members.add(member);
+  }
+
+  remove(member: HubMember): void {
+    this.#members.delete(member);
     this.#deadlines.remove(member);
   }
 
@@ -116,6 +126,8 @@ export class ClientHub {
 
   async shutdown(deadlineMs: number): Promise<void> {
     const transport = this.#transport;
+    for (const member of this.#members) member.abandon();
+    this.#settleAll();
     this.#transport = undefined;
     clearTimeout(this.#timer);
     this.#owners.clear();
@@ -135,6 +147,11 @@ export class ClientHub {
       },
       batchEnded: () => this.#settleAll(),
     };
+  }
+
+  #handed(): void {
+    this.#unflushed = true;
+    this.#flushSoon();
   }
 
   #flushSoon(): void {
@@ -158,7 +175,8 @@ export class ClientHub {
       }
     } finally {
       this.#settling = false;
-      this.#transport?.flush();
+      if (this.#unflushed) this.#transport?.flush();
+      this.#unflushed = false;
     }
   }
 

@@ -43,6 +43,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 class Run {
   readonly world: SimulatedWorld;
   #requests = 0;
+  #epoch = 0;
   #pushes = 0;
 
   constructor(seed: number) {
@@ -122,6 +123,8 @@ class Run {
     expect(
       gateway.current === undefined || gateway.current.id !== session.sessionId || gateway.current.ackUpTo <= received,
     ).toBe(true);
+    expect(session.epoch).toBeGreaterThanOrEqual(this.#epoch);
+    this.#epoch = session.epoch;
     expect(world.settledTwice).toEqual([]);
     for (const [data, times] of gateway.executions) expect([data, times]).toEqual([data, 1]);
     for (const [id, { ok, text, outcome }] of world.settled) {

@@ -144,9 +144,14 @@ export class ClientSession {
     }
   }
 
-  /** All frames that came together were given: the moment to acknowledge them. */
+  /** Sends what may go. All frames that came together were given: the moment to acknowledge them. */
   batchEnded(nowMs: number): void {
-    this.#pump(nowMs);
+    if (!this.#live || !this.#writable) return;
+    const ackUpTo = this.#guard.takeAck(nowMs);
+    if (ackUpTo !== undefined) this.#send(encodeAck(ackUpTo));
+    for (let frame = this.#book.takeFrame(nowMs); frame !== undefined; frame = this.#book.takeFrame(nowMs)) {
+      this.#send(frame);
+    }
   }
 
   /** The transport buffers too much: nothing is sent until `writable`. */
@@ -156,13 +161,13 @@ export class ClientSession {
 
   writable(nowMs: number): void {
     this.#writable = true;
-    this.#pump(nowMs);
+    this.batchEnded(nowMs);
   }
 
   /** The answer comes as the effect `answer` or `fail` with the request's id. */
   request(request: NewRequest, nowMs: number): void {
     const error = this.#cycle.ended ? closedRequest(this.#ended, 'refused') : this.#book.add(request, nowMs);
-    if (error === undefined) this.#pump(nowMs);
+    if (error === undefined) this.batchEnded(nowMs);
     else this.#fail([{ id: request.id, error }]);
   }
 
@@ -182,6 +187,11 @@ export class ClientSession {
     this.#fail(this.#book.clear((outcome) => closedRequest(this.#ended, outcome)));
   }
 
+  /** There is no network any more: ends the client without telling the gateway. */
+  abandon(): void {
+    this.#cycle.finish(new ClosedError(0, 'the hub was shut down'));
+  }
+
   /** Carries out everything that is due. */
   tick(nowMs: number): void {
     this.#fail(this.#book.tick(nowMs));
@@ -192,7 +202,7 @@ export class ClientSession {
     if (life === 'dead')
       return this.#cycle.retry({ code: 0, reason: 'a heartbeat got no answer', silent: true }, nowMs);
     if (life === 'beat') this.#send(heartbeatFrame);
-    this.#pump(nowMs);
+    this.batchEnded(nowMs);
   }
 
   #send(frame: Uint8Array): void {
@@ -201,15 +211,6 @@ export class ClientSession {
 
   #fail(failures: readonly RequestFailure[]): void {
     for (const failure of failures) this.#effects.push({ kind: 'fail', ...failure });
-  }
-
-  #pump(nowMs: number): void {
-    if (!this.#live || !this.#writable) return;
-    const ackUpTo = this.#guard.takeAck(nowMs);
-    if (ackUpTo !== undefined) this.#send(encodeAck(ackUpTo));
-    for (let frame = this.#book.takeFrame(nowMs); frame !== undefined; frame = this.#book.takeFrame(nowMs)) {
-      this.#send(frame);
-    }
   }
 
   #handle(message: ServerMessage, bytes: number, nowMs: number): void {
@@ -251,7 +252,7 @@ export class ClientSession {
     this.#book.sessionBegun(counter(response.maxClientSeq, 'max_client_seq'));
     this.#liveness.begin(response.heartbeatIntervalMs || heartbeatDefaultMs, nowMs, this.#options.random());
     this.#cycle.live(response.resumed, response.endpoints, nowMs);
-    this.#pump(nowMs);
+    this.batchEnded(nowMs);
   }
 
   #goaway(goaway: Goaway, nowMs: number): void {
@@ -264,16 +265,12 @@ export class ClientSession {
   #refused(msgId: number, error: ServerError, nowMs: number): void {
     const { code, message, retryAfterMs } = error;
     if (msgId !== 0) this.#fail(this.#book.refused(msgId, code, message, retryAfterMs, nowMs));
-    else this.#warn(new RequestError(code, message, 'refused', retryAfterMs));
+    else this.#effects.push({ kind: 'warning', error: new RequestError(code, message, 'refused', retryAfterMs) });
   }
 
   #violated(message: string, nowMs: number): void {
-    this.#warn(new ProtocolViolationError(message));
+    this.#effects.push({ kind: 'warning', error: new ProtocolViolationError(message) });
     this.#cycle.retry({ code: 0, reason: message, silent: true }, nowMs);
-  }
-
-  #warn(error: GatesvrError): void {
-    this.#effects.push({ kind: 'warning', error });
   }
 
   #connectionDropped(): void {

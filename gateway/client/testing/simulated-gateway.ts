@@ -49,6 +49,8 @@ export class SimulatedGateway {
   /** The next START is accepted under a lower epoch, as a stale primary would. */
   stale = false;
   acknowledgedBeyond = false;
+  /** Pushed to each new session right behind the answer to its START. */
+  greeting: string | undefined;
   current: SimulatedSession | undefined;
   #made = 0;
 
@@ -144,6 +146,7 @@ export class SimulatedGateway {
       history: 'h',
     });
     for (let seqId = received + 1; seqId <= session.ledger.length; seqId += 1) this.#send(connection, seqId);
+    if (place === undefined && this.greeting !== undefined) this.push(connection, this.greeting);
   }
 
   #newSession(): SimulatedSession {

@@ -1,4 +1,4 @@
-import { PushType } from '../../../proto/gen/message.ts';
+import { ClientRequest, PushType, type RequestType } from '../../../proto/gen/message.ts';
 import type { ClientEffect } from '../client-effect.ts';
 import { RequestError } from '../client-errors.ts';
 import { ClientSession } from '../client-session.ts';
@@ -20,8 +20,9 @@ export class SimulatedWorld {
   readonly seen = new Map<string, { seqId: number; data: string }[]>();
   readonly settled = new Map<number, { ok: boolean; text: string; outcome: string }>();
   readonly settledTwice: number[] = [];
-  readonly ackedBeyond: number[] = [];
   readonly asked = new Map<number, string>();
+  /** Every frame that the client sent, on whatever connection. */
+  readonly sent: ClientRequest[] = [];
   failDials = 0;
   #pendingDial: number | undefined;
 
@@ -64,6 +65,25 @@ export class SimulatedWorld {
     this.settle();
   }
 
+  /** Dials, and moves everything both ways once. */
+  connect(): void {
+    this.answerDial();
+    this.exchange();
+  }
+
+  exchange(): void {
+    this.deliverUp(Number.POSITIVE_INFINITY);
+    this.deliverDown(Number.POSITIVE_INFINITY);
+  }
+
+  sentOf(type: RequestType): ClientRequest[] {
+    return this.sent.filter((request) => request.type === type);
+  }
+
+  effectsOf<K extends ClientEffect['kind']>(kind: K): Extract<ClientEffect, { kind: K }>[] {
+    return this.effects.filter((effect): effect is Extract<ClientEffect, { kind: K }> => effect.kind === kind);
+  }
+
   request(id: number, timeoutMs = 10_000): void {
     const data = `request-${id}`;
     this.asked.set(id, data);
@@ -87,7 +107,7 @@ export class SimulatedWorld {
     for (const frame of connection.down.splice(0, count)) {
       if (this.connection !== connection) return;
       this.session.frameReceived(frame, this.nowMs);
-      this.settle(false);
+      this.settle();
     }
     this.session.batchEnded(this.nowMs);
     this.settle();
@@ -123,7 +143,7 @@ export class SimulatedWorld {
     }
   }
 
-  settle(_last = true): void {
+  settle(): void {
     for (const effect of this.session.takeEffects()) this.#perform(effect);
   }
 
@@ -135,6 +155,7 @@ export class SimulatedWorld {
         this.#pendingDial = effect.attempt;
         return;
       case 'send':
+        this.sent.push(ClientRequest.decode(effect.frame));
         this.connection?.up.push(effect.frame);
         return;
       case 'disconnect':
