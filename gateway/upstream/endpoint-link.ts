@@ -1,7 +1,7 @@
 import { type ChannelCredentials, Client, connectivityState } from '@grpc/grpc-js';
 import type { UpstreamResponse } from '../../proto/gen/upstream.ts';
 import type { Clock } from '../lib/clock.ts';
-import type { EndpointSet, EndpointState } from './endpoint-set.ts';
+import type { EndpointHealth, EndpointState } from './endpoint-set.ts';
 import type { ExchangeEncoder } from './exchange-codec.ts';
 import { ExchangeStream, type StreamEnd, type StreamEvents } from './exchange-stream.ts';
 import { HealthProbe } from './health-probe.ts';
@@ -21,35 +21,28 @@ export interface LinkOptions {
   readonly encoder: ExchangeEncoder;
 }
 
-/** What a link tells the zone it serves. */
-export interface LinkOwner {
-  answered(pending: PendingRequest, link: EndpointLink, response: UpstreamResponse): void;
-  /** Never written: it may go elsewhere. */
-  unwritten(pending: PendingRequest, link: EndpointLink, why: string): void;
-  /** The zone said it did not take it. */
-  refused(pending: PendingRequest, link: EndpointLink, why: string): void;
-  /** Written, and no answer will come. */
-  unknown(pending: PendingRequest, link: EndpointLink, why: string): void;
-  /** The zone answered with a gRPC error. */
-  broken(pending: PendingRequest, link: EndpointLink, why: string): void;
-  healthChanged(link: EndpointLink, healthy: boolean, why: string): void;
-  /** A retired link has nothing left to do and was closed. */
-  drained(link: EndpointLink): void;
+/** A zone that uses a link. */
+export interface LinkMember {
+  /** What is known of the endpoint's health changed. */
+  healthChanged(state: EndpointState, health: EndpointHealth, why: string): void;
 }
 
 const deadEntriesMax = 64;
 
-/** The connection to one endpoint: a queue of what is not written, the streams that carry what is. */
+/**
+ * The connection to one address: a queue of what is not written, the streams that carry what is. Zones that are served at
+ * the same address share it, and their requests the batches.
+ */
 export class EndpointLink implements RequestHolder, StreamEvents, UnaryEvents {
-  readonly state: EndpointState;
-  #zoneId: string;
-  #set: EndpointSet;
-  #owner: LinkOwner;
+  readonly address: string;
   #options: LinkOptions;
+  #members = new Map<EndpointState, LinkMember>();
+  #drained: (link: EndpointLink) => void;
   #client: Client;
   #probe: HealthProbe;
   #connected = false;
-  #healthy = false;
+  #health: EndpointHealth = 'unknown';
+  #why = '';
   #unary: UnaryCalls;
   /** The zone said it has no Exchange; asked again after a reconnect. */
   #noExchange = false;
@@ -58,41 +51,56 @@ export class EndpointLink implements RequestHolder, StreamEvents, UnaryEvents {
   #draining = new Set<ExchangeStream>();
   #queue: PendingRequest[] = [];
   #deadEntries = 0;
-  #retired = false;
+  /** Queued or written. */
+  #open = 0;
   #closed = false;
 
-  constructor(zoneId: string, state: EndpointState, set: EndpointSet, owner: LinkOwner, options: LinkOptions) {
-    this.#zoneId = zoneId;
-    this.state = state;
-    this.#set = set;
-    this.#owner = owner;
+  /** @param drained called once, when no zone uses it and nothing is open any more: it was closed. */
+  constructor(address: string, options: LinkOptions, drained: (link: EndpointLink) => void) {
+    this.address = address;
     this.#options = options;
-    this.#client = newClient(state.address, options);
-    this.#unary = new UnaryCalls(this.#client, zoneId, state.address, options.unaryConcurrentMax, this);
+    this.#drained = drained;
+    this.#client = newClient(address, options);
+    this.#unary = new UnaryCalls(this.#client, options.unaryConcurrentMax, this);
     this.#probe = new HealthProbe(this.#client, {
       intervalMs: options.healthIntervalMs,
       timeoutMs: options.healthTimeoutMs,
       wallMs: () => options.clock.wallMs(),
-      outcome: (healthy, detail) => this.#checked(healthy, detail),
+      outcome: (healthy, why) => this.#setHealth(healthy ? 'healthy' : 'unhealthy', why),
     });
     this.#watch();
+  }
+
+  /** Serves a zone from now on; what is known of the health is told at once. */
+  attach(state: EndpointState, member: LinkMember): void {
+    this.#members.set(state, member);
+    if (this.#health !== 'unknown') member.healthChanged(state, this.#health, this.#why);
+  }
+
+  /** No more requests of this zone: gives back the unwritten ones; closes when nobody needs it. */
+  detach(state: EndpointState): void {
+    this.#members.delete(state);
+    const queue = this.#queue;
+    this.#queue = queue.filter((pending) => pending.state !== state);
+    for (const pending of queue) if (pending.state === state) this.#giveBack(pending, 'endpoint was removed');
+    this.#left();
   }
 
   enqueue(pending: PendingRequest): void {
     pending.holder = this;
     this.#queue.push(pending);
-    this.state.inFlight += 1;
-    this.state.queuedBytes += pending.bytes;
+    this.#open += 1;
+    if (pending.state !== null) pending.state.queuedBytes += pending.bytes;
   }
 
   /** Writes what is queued, as far as the endpoint takes it now. */
   flush(): void {
-    if (this.#closed || !this.#connected || !this.#healthy || this.#queue.length === 0) return;
+    if (this.#closed || this.#health !== 'healthy' || this.#queue.length === 0) return;
     if (this.#noExchange) {
       this.#flushUnary();
       return;
     }
-    this.#stream ??= new ExchangeStream(this.#client, this.#zoneId, this.state.address, this);
+    this.#stream ??= new ExchangeStream(this.#client, this);
     if (!this.#stream.writable) return;
     const { encoder, batchBytesMax, clock } = this.#options;
     const nowMs = clock.nowMs();
@@ -102,7 +110,7 @@ export class EndpointLink implements RequestHolder, StreamEvents, UnaryEvents {
       taken += 1;
       if (pending.done === null) this.#deadEntries -= 1;
       else {
-        this.state.queuedBytes -= pending.bytes;
+        unqueue(pending);
         this.#stream.add(encoder, pending, nowMs);
       }
     }
@@ -112,22 +120,14 @@ export class EndpointLink implements RequestHolder, StreamEvents, UnaryEvents {
   }
 
   abandon(pending: PendingRequest): Abandoned {
-    this.state.inFlight -= 1;
-    this.state.queuedBytes -= pending.bytes;
+    unqueue(pending);
     this.#deadEntries += 1;
     if (this.#deadEntries > deadEntriesMax && this.#deadEntries * 2 > this.#queue.length) {
       this.#queue = this.#queue.filter((entry) => entry !== pending && entry.done !== null);
       this.#deadEntries = 0;
     }
-    this.#left();
-    return { reached: false, address: this.state.address };
-  }
-
-  /** No more requests: gives back what is unwritten, closes when the written ones are done. */
-  retire(): void {
-    this.#retired = true;
-    this.#giveBack('endpoint was removed');
-    this.#left();
+    this.#leave();
+    return { reached: false };
   }
 
   /** Ends everything now; what is unanswered ends as unknown. */
@@ -135,7 +135,7 @@ export class EndpointLink implements RequestHolder, StreamEvents, UnaryEvents {
     if (this.#closed) return;
     this.#closed = true;
     this.#probe.stop();
-    this.#giveBack('router is closed');
+    this.#giveBackAll('router is closed');
     for (const stream of this.#draining) stream.cancel('link is closed');
     this.#stream?.cancel('link is closed');
     this.#unary.cancel('link is closed');
@@ -143,32 +143,27 @@ export class EndpointLink implements RequestHolder, StreamEvents, UnaryEvents {
   }
 
   answered(pending: PendingRequest, response: UpstreamResponse): void {
-    this.state.inFlight -= 1;
-    this.#owner.answered(pending, this, response);
-    this.#left();
+    pending.owner?.answered(pending, response);
+    this.#leave();
   }
 
   refused(pending: PendingRequest, why: string): void {
-    this.state.inFlight -= 1;
-    this.#owner.refused(pending, this, why);
-    this.#left();
+    pending.owner?.refused(pending, why);
+    this.#leave();
   }
 
   unknown(pending: PendingRequest, why: string): void {
-    this.state.inFlight -= 1;
-    this.#owner.unknown(pending, this, why);
-    this.#left();
+    pending.owner?.unknown(pending, why);
+    this.#leave();
   }
 
   broken(pending: PendingRequest, why: string): void {
-    this.state.inFlight -= 1;
-    this.#owner.broken(pending, this, why);
-    this.#left();
+    pending.owner?.broken(pending, why);
+    this.#leave();
   }
 
   abandoned(_pending: PendingRequest): void {
-    this.state.inFlight -= 1;
-    this.#left();
+    this.#leave();
   }
 
   writable(_stream: ExchangeStream): void {
@@ -189,7 +184,7 @@ export class EndpointLink implements RequestHolder, StreamEvents, UnaryEvents {
     this.#noExchange = true;
     for (const pending of unanswered) {
       pending.holder = this;
-      this.state.queuedBytes += pending.bytes;
+      if (pending.state !== null) pending.state.queuedBytes += pending.bytes;
     }
     this.#queue.unshift(...unanswered);
   }
@@ -201,33 +196,39 @@ export class EndpointLink implements RequestHolder, StreamEvents, UnaryEvents {
       if (pending === undefined) return;
       if (pending.done === null) this.#deadEntries -= 1;
       else {
-        this.state.queuedBytes -= pending.bytes;
+        unqueue(pending);
         const remainingMs = Math.max(1, Math.round(pending.deadlineMs - clock.nowMs()));
         this.#unary.send(pending, encoder.single(pending.request, remainingMs));
       }
     }
   }
 
-  /** Gives every unwritten request back to the zone's router. */
-  #giveBack(why: string): void {
+  #giveBackAll(why: string): void {
     const queue = this.#queue;
     this.#queue = [];
     this.#deadEntries = 0;
-    for (const pending of queue) {
-      if (pending.done === null) continue;
-      this.state.inFlight -= 1;
-      this.state.queuedBytes -= pending.bytes;
-      pending.holder = null;
-      this.#owner.unwritten(pending, this, why);
-    }
+    for (const pending of queue) this.#giveBack(pending, why);
+  }
+
+  #giveBack(pending: PendingRequest, why: string): void {
+    if (pending.done === null) return;
+    unqueue(pending);
+    pending.holder = null;
+    pending.owner?.unwritten(pending, why);
+    this.#leave();
+  }
+
+  #leave(): void {
+    this.#open -= 1;
+    this.#left();
   }
 
   /** Something left: there may be room to write, or nothing more to wait for. */
   #left(): void {
     if (this.#closed) return;
-    if (this.#retired && this.state.inFlight === 0) {
+    if (this.#members.size === 0 && this.#open === 0) {
       this.close();
-      this.#owner.drained(this);
+      this.#drained(this);
     } else if (this.#noExchange) this.flush();
   }
 
@@ -250,25 +251,28 @@ export class EndpointLink implements RequestHolder, StreamEvents, UnaryEvents {
   #disconnected(failed: boolean): void {
     if (this.#connected) {
       this.#connected = false;
-      this.#healthy = false;
       this.#probe.stop();
       if (this.#stream !== null) this.#draining.add(this.#stream);
       this.#stream = null;
-      this.state.health = 'unknown';
     }
-    if (failed) this.#checked(false, 'cannot connect');
+    if (failed) this.#setHealth('unhealthy', 'cannot connect');
+    else if (this.#health === 'healthy') this.#setHealth('unknown', 'reconnecting');
   }
 
-  #checked(healthy: boolean, detail: string): void {
-    const before = this.state.health;
-    this.#healthy = healthy;
-    this.#set.checked(this.state, healthy, this.#options.clock.nowMs());
-    if (before !== this.state.health) this.#owner.healthChanged(this, healthy, detail);
-    if (healthy) {
-      if (!this.#noExchange) this.#stream ??= new ExchangeStream(this.#client, this.#zoneId, this.state.address, this);
-      this.flush();
-    } else this.#giveBack(detail);
+  /** Told on every check, also when nothing changed: an ejected endpoint comes back with a check. */
+  #setHealth(health: EndpointHealth, why: string): void {
+    this.#health = health;
+    this.#why = why;
+    for (const [state, member] of this.#members) member.healthChanged(state, health, why);
+    if (health === 'unhealthy') this.#giveBackAll(why);
+    if (health !== 'healthy') return;
+    if (!this.#noExchange) this.#stream ??= new ExchangeStream(this.#client, this);
+    this.flush();
   }
+}
+
+function unqueue(pending: PendingRequest): void {
+  if (pending.state !== null) pending.state.queuedBytes -= pending.bytes;
 }
 
 function newClient(address: string, options: LinkOptions): Client {

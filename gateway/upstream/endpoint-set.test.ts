@@ -17,7 +17,7 @@ function setOf(
   set.update(endpoints.map(({ address, weight = 1 }) => ({ address, weight, instanceId: 'one' })));
   for (const { address, healthy = true, inFlight = 0 } of endpoints) {
     const state = stateOf(set, address);
-    set.checked(state, healthy, 0);
+    set.checked(state, healthy ? 'healthy' : 'unhealthy', 0);
     state.inFlight = inFlight;
   }
   return set;
@@ -74,9 +74,14 @@ describe('choose', () => {
           Object.assign(stateOf(set, `${index}`), { health, ejectedUntilMs: ejected ? 5 : 0 });
         }
         const tried = endpoints.flatMap((each, index) => (each.tried ? [`${index}`] : []));
-        const may = endpoints.map((each, index) => ({ ...each, index })).filter((each) => !each.ejected && !each.tried);
-        const tier = ['healthy', 'unknown'].map((health) => may.filter((each) => each.health === health));
-        const pool = (tier[0]?.length === 0 ? tier[1] : tier[0]) ?? [];
+        const may = endpoints.map((each, index) => ({ ...each, index })).filter((each) => !each.tried);
+        const usable = endpoints.some((each) => each.health === 'healthy' && !each.ejected);
+        const tiers = [
+          may.filter((each) => each.health === 'healthy' && !each.ejected),
+          may.filter((each) => each.health === 'unknown' && !each.ejected),
+          may.filter((each) => each.health === 'healthy' && each.ejected && !usable),
+        ];
+        const pool = tiers.find((tier) => tier.length > 0) ?? [];
         const room = pool.filter(({ inFlight }) => inFlight < policy.inFlightMax);
         const loads = room.map(({ inFlight, weight }) => (inFlight + 1) / weight);
         const best = room.find((_, at) => (loads[at] ?? 0) <= Math.min(...loads) + 1e-9);
@@ -102,12 +107,20 @@ describe('ejection', () => {
       for (let count = 0; count < 3; count += 1) set.failed(a, 10_000 * round);
       lengths.push(a.ejectedUntilMs - 10_000 * round);
       expect(chosen(set)).toBe('b');
-      set.checked(a, true, a.ejectedUntilMs - 1);
+      set.checked(a, 'healthy', a.ejectedUntilMs - 1);
       expect(a.usable).toBe(false);
-      set.checked(a, true, a.ejectedUntilMs);
+      set.checked(a, 'healthy', a.ejectedUntilMs);
       expect(a.usable).toBe(true);
     }
     expect(lengths).toEqual([1_000, 2_000, 4_000, 4_000]);
+  });
+
+  it('does not leave the users without an endpoint when the others are gone', () => {
+    const set = setOf({ address: 'a' }, { address: 'b' });
+    for (let count = 0; count < 3; count += 1) set.failed(stateOf(set, 'a'), 0);
+    expect(chosen(set, ['b'])).toBe('none');
+    set.checked(stateOf(set, 'b'), 'unhealthy', 0);
+    expect([chosen(set), set.available]).toEqual(['a', true]);
   });
 
   it('needs failures in a row, and another endpoint that can take over', () => {
@@ -119,7 +132,7 @@ describe('ejection', () => {
       set.succeeded(a, 0);
     }
     expect(a.usable).toBe(true);
-    set.checked(stateOf(set, 'b'), false, 0);
+    set.checked(stateOf(set, 'b'), 'unhealthy', 0);
     for (let count = 0; count < 10; count += 1) set.failed(a, 0);
     expect(a.usable).toBe(true);
   });

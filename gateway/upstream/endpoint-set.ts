@@ -43,8 +43,12 @@ export class EndpointState {
     this.instanceId = endpoint.instanceId;
   }
 
+  get ejected(): boolean {
+    return this.ejectedUntilMs !== 0;
+  }
+
   get usable(): boolean {
-    return this.health === 'healthy' && this.ejectedUntilMs === 0;
+    return this.health === 'healthy' && !this.ejected;
   }
 }
 
@@ -86,26 +90,30 @@ export class EndpointSet {
 
   /** Some endpoint is healthy, or may yet turn out to be. */
   get available(): boolean {
-    return this.#states.some((state) => state.usable || state.health === 'unknown');
+    return this.#states.some((state) => state.health !== 'unhealthy');
   }
 
   /**
-   * The least loaded healthy endpoint by (in flight + 1) / weight; ties go to the lower address.
+   * The least loaded healthy endpoint by (in flight + 1) / weight; ties go to the lower address. Without one: an endpoint not
+   * known to be unhealthy; and when all that are healthy are ejected, one of them, because nothing is better.
    * @param tried addresses that are out for this request.
    */
   choose(tried: readonly string[]): Choice {
+    let choice = this.#best('healthy', false, tried);
+    if (choice === 'none') choice = this.#best('unknown', false, tried);
+    if (choice === 'none' && !this.#states.some((state) => state.usable)) choice = this.#best('healthy', true, tried);
+    return choice;
+  }
+
+  #best(health: EndpointHealth, ejected: boolean, tried: readonly string[]): Choice {
     let best: EndpointState | undefined;
     let full = false;
-    for (const wanted of ['healthy', 'unknown'] as const) {
-      for (const state of this.#states) {
-        if (state.health !== wanted || state.ejectedUntilMs !== 0 || tried.includes(state.address)) continue;
-        if (state.inFlight >= this.#policy.inFlightMax || state.queuedBytes >= this.#policy.queuedBytesMax) full = true;
-        else if (best === undefined || lessLoaded(state, best)) best = state;
-      }
-      if (best !== undefined) return best;
-      if (full) return 'full';
+    for (const state of this.#states) {
+      if (state.health !== health || state.ejected !== ejected || tried.includes(state.address)) continue;
+      if (state.inFlight >= this.#policy.inFlightMax || state.queuedBytes >= this.#policy.queuedBytesMax) full = true;
+      else if (best === undefined || lessLoaded(state, best)) best = state;
     }
-    return 'none';
+    return best ?? (full ? 'full' : 'none');
   }
 
   /** An answer of any kind came. */
@@ -124,10 +132,10 @@ export class EndpointSet {
     state.ejectedUntilMs = nowMs + backoffMs;
   }
 
-  /** The outcome of a health check or of connecting; an ejected endpoint comes back with a good check after its backoff. */
-  checked(state: EndpointState, healthy: boolean, nowMs: number): void {
-    state.health = healthy ? 'healthy' : 'unhealthy';
-    if (!healthy) return;
+  /** What a health check or connecting brought; an ejected endpoint comes back with a good check after its backoff. */
+  checked(state: EndpointState, health: EndpointHealth, nowMs: number): void {
+    state.health = health;
+    if (health !== 'healthy') return;
     state.lastSeenMs = nowMs;
     if (state.ejectedUntilMs !== 0 && nowMs >= state.ejectedUntilMs) {
       state.ejectedUntilMs = 0;

@@ -36,18 +36,16 @@ export interface StreamEvents {
 export class ExchangeStream implements RequestHolder {
   #call: Call;
   #events: StreamEvents;
-  #zoneId: string;
-  #address: string;
+  /** Of the last answer: the next one is likely of the same zone. */
+  #zoneHint = '';
   #table = new Map<number, PendingRequest>();
   #lastId = 0;
   #writing = false;
   #anyAnswer = false;
   #over = false;
 
-  constructor(client: Client, zoneId: string, address: string, events: StreamEvents) {
+  constructor(client: Client, events: StreamEvents) {
     this.#events = events;
-    this.#zoneId = zoneId;
-    this.#address = address;
     this.#call = client.getChannel().createCall(exchangePath, Number.POSITIVE_INFINITY, null, null, null);
     this.#call.start(new Metadata(), {
       onReceiveMetadata: () => {},
@@ -87,7 +85,7 @@ export class ExchangeStream implements RequestHolder {
   abandon(pending: PendingRequest): Abandoned {
     this.#table.delete(pending.requestId);
     this.#events.abandoned(pending);
-    return { reached: true, address: this.#address };
+    return { reached: true };
   }
 
   /** Ends the stream; `ended` follows with what is unanswered. */
@@ -99,11 +97,12 @@ export class ExchangeStream implements RequestHolder {
     this.#anyAnswer = true;
     const answers: { id: number; response: UpstreamResponse }[] = [];
     try {
-      decodeExchangeResponse(bytes, this.#zoneId, (id, response) => answers.push({ id, response }));
+      decodeExchangeResponse(bytes, this.#zoneHint, (id, response) => answers.push({ id, response }));
     } catch (thrown) {
       this.#call.cancelWithStatus(status.INTERNAL, errorMessage(thrown));
       return;
     }
+    this.#zoneHint = answers.at(-1)?.response.zoneId ?? '';
     for (const { id, response } of answers) {
       const pending = this.#table.get(id);
       if (pending === undefined) continue;

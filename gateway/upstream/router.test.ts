@@ -31,6 +31,23 @@ describe('requests', () => {
     expect(router.inFlight()).toBe(0);
   });
 
+  it('of zones that are served at one address share its connection and batches', async () => {
+    const zone = await harness.zone();
+    const router = harness.router();
+    serve(router, zone);
+    await healthy(router);
+    router.setEndpoints('002', [{ address: zone.address, weight: 1, instanceId: 'one' }]);
+    expect(router.available('002')).toBe(true);
+    const outcomes = await Promise.all([ask(router, 1), ask(router, 2, { zoneId: '002' })]);
+    const answered = outcomes.flatMap((outcome) => (outcome.kind === 'answered' ? [outcome.response.zoneId] : []));
+    expect([answered, zone.batches, zone.streamsOpened]).toEqual([['001', '002'], [2], 1]);
+    serve(router);
+    expect(await ask(router, 3)).toMatchObject({ code: ErrorCode.ERROR_ZONE_UNAVAILABLE });
+    expect(dataOf(await ask(router, 4, { zoneId: '002' }))).toBe('data 4');
+    router.setEndpoints('002', []);
+    await vi.waitFor(() => expect(zone.calls.size).toBe(0));
+  });
+
   it('leave by themselves when nobody flushes', async () => {
     const zone = await harness.zone();
     const router = harness.router();

@@ -3,7 +3,7 @@ import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/log.ts';
 import { ErrorCode } from '../protocol/error-codes.ts';
 import { DeadlineWheel } from './deadline-wheel.ts';
-import type { EndpointLink } from './endpoint-link.ts';
+import { EndpointLink, type LinkOptions } from './endpoint-link.ts';
 import type { Endpoint } from './endpoint-set.ts';
 import { ExchangeEncoder } from './exchange-codec.ts';
 import { RetryBudget } from './retry-budget.ts';
@@ -84,7 +84,9 @@ export class UpstreamRouter implements RouteHost {
   #routes = new Map<string, ZoneRoute>();
   #wheel = new DeadlineWheel<PendingRequest>(tickMs, wheelBuckets);
   #wheelTimer: NodeJS.Timeout | null = null;
-  #encoder = new ExchangeEncoder();
+  /** By address. */
+  #links = new Map<string, EndpointLink>();
+  #linkOptions: LinkOptions;
   #dirty = new Set<EndpointLink>();
   #flushPlanned = false;
   #closed = false;
@@ -92,6 +94,7 @@ export class UpstreamRouter implements RouteHost {
   constructor(options: RouterOptions) {
     this.#settings = { ...defaults, ...options };
     this.#timeoutMs = this.#settings.timeoutMs;
+    this.#linkOptions = { ...this.#settings, encoder: new ExchangeEncoder() };
     this.budget = new RetryBudget(this.#settings.retryShare, this.#settings.retryTokensMax);
   }
 
@@ -101,7 +104,7 @@ export class UpstreamRouter implements RouteHost {
     let route = this.#routes.get(zoneId);
     if (route === undefined) {
       if (endpoints.length === 0) return;
-      route = new ZoneRoute(zoneId, this, this.#settings, { ...this.#settings, encoder: this.#encoder });
+      route = new ZoneRoute(zoneId, this, this.#settings);
       this.#routes.set(zoneId, route);
     }
     route.setEndpoints(endpoints);
@@ -124,6 +127,8 @@ export class UpstreamRouter implements RouteHost {
       wheelPrevious: null,
       requestId: 0,
       tried: noneTried,
+      state: null,
+      owner: null,
       done,
       holder: null,
     };
@@ -181,6 +186,7 @@ export class UpstreamRouter implements RouteHost {
       await new Promise((resolve) => setTimeout(resolve, drainPollMs));
     }
     for (const route of this.#routes.values()) route.close();
+    for (const link of this.#links.values()) link.close();
     const cancelledByMs = this.nowMs() + cancelMs;
     while (this.inFlight() > 0 && this.nowMs() < cancelledByMs) await new Promise((resolve) => setImmediate(resolve));
     if (this.#wheelTimer !== null) clearInterval(this.#wheelTimer);
@@ -201,6 +207,15 @@ export class UpstreamRouter implements RouteHost {
     done(outcome);
   }
 
+  link(address: string): EndpointLink {
+    let link = this.#links.get(address);
+    if (link === undefined) {
+      link = new EndpointLink(address, this.#linkOptions, (drained) => this.#drained(drained));
+      this.#links.set(address, link);
+    }
+    return link;
+  }
+
   queued(link: EndpointLink): void {
     this.#dirty.add(link);
     if (this.#flushPlanned) return;
@@ -215,6 +230,11 @@ export class UpstreamRouter implements RouteHost {
     const { log } = this.#settings;
     if (healthy) log.info({ zone: zoneId, address }, 'zone endpoint is healthy');
     else log.warn({ zone: zoneId, address, why }, 'zone endpoint is unhealthy');
+  }
+
+  #drained(link: EndpointLink): void {
+    this.#dirty.delete(link);
+    if (this.#links.get(link.address) === link) this.#links.delete(link.address);
   }
 
   #tick(): void {

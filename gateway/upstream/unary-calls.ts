@@ -20,16 +20,12 @@ export interface UnaryEvents {
 /** The calls of a zone without Exchange: one `ProcessRequest` a request, a bounded number at a time. */
 export class UnaryCalls implements RequestHolder {
   #client: Client;
-  #zoneId: string;
-  #address: string;
   #openMax: number;
   #events: UnaryEvents;
   #open = new Map<PendingRequest, ClientUnaryCall>();
 
-  constructor(client: Client, zoneId: string, address: string, openMax: number, events: UnaryEvents) {
+  constructor(client: Client, openMax: number, events: UnaryEvents) {
     this.#client = client;
-    this.#zoneId = zoneId;
-    this.#address = address;
     this.#openMax = openMax;
     this.#events = events;
   }
@@ -51,7 +47,7 @@ export class UnaryCalls implements RequestHolder {
     this.#open.delete(pending);
     call?.cancel();
     this.#events.abandoned(pending);
-    return { reached: true, address: this.#address };
+    return { reached: true };
   }
 
   /** Ends every call; each ends as unknown. */
@@ -77,7 +73,7 @@ export class UnaryCalls implements RequestHolder {
   #decode(pending: PendingRequest, answer: Buffer): void {
     let response: UpstreamResponse;
     try {
-      response = decodeUpstreamResponse(answer, this.#zoneId);
+      response = decodeUpstreamResponse(answer, pending.request.zoneId);
     } catch (thrown) {
       this.#events.broken(pending, errorMessage(thrown));
       return;

@@ -1,5 +1,6 @@
 import type { UpstreamResponse } from '../../proto/gen/upstream.ts';
 import type { WheelEntry } from './deadline-wheel.ts';
+import type { EndpointState } from './endpoint-set.ts';
 
 /** One request of a client on its way to a zone. `data` must not change until the request is done. */
 export interface ZoneRequest {
@@ -45,6 +46,9 @@ export interface PendingRequest extends WheelEntry {
   requestId: number;
   /** Addresses that had their chance. */
   tried: readonly string[];
+  /** The endpoint it was given to, and who hears what becomes of it there. */
+  state: EndpointState | null;
+  owner: RequestOwner | null;
   /** The one call that ends it; null once it has its outcome. */
   done: ((outcome: ZoneOutcome) => void) | null;
   /** Takes it off the link that holds it when its deadline comes. */
@@ -60,5 +64,17 @@ export interface RequestHolder {
 export interface Abandoned {
   /** It had been written: the zone may have carried it out. */
   readonly reached: boolean;
-  readonly address: string;
+}
+
+/** Hears, once, what became of a request at the endpoint it was given to. */
+export interface RequestOwner {
+  answered(pending: PendingRequest, response: UpstreamResponse): void;
+  /** Never written: it may go elsewhere. */
+  unwritten(pending: PendingRequest, why: string): void;
+  /** The zone said it did not take it. */
+  refused(pending: PendingRequest, why: string): void;
+  /** Written, and no answer will come. */
+  unknown(pending: PendingRequest, why: string): void;
+  /** The zone answered with a gRPC error. */
+  broken(pending: PendingRequest, why: string): void;
 }

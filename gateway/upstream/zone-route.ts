@@ -1,9 +1,15 @@
 import type { UpstreamResponse } from '../../proto/gen/upstream.ts';
 import { ErrorCode } from '../protocol/error-codes.ts';
-import { EndpointLink, type LinkOptions, type LinkOwner } from './endpoint-link.ts';
-import { type Endpoint, type EndpointPolicy, EndpointSet, type EndpointState } from './endpoint-set.ts';
+import type { EndpointLink, LinkMember } from './endpoint-link.ts';
+import {
+  type Endpoint,
+  type EndpointHealth,
+  type EndpointPolicy,
+  EndpointSet,
+  type EndpointState,
+} from './endpoint-set.ts';
 import type { RetryBudget } from './retry-budget.ts';
-import type { PendingRequest, ZoneOutcome, ZoneResult } from './zone-request.ts';
+import type { PendingRequest, RequestOwner, ZoneOutcome, ZoneResult } from './zone-request.ts';
 
 const attemptsMax = 3;
 const retryAfterUnavailableMs = 1_000;
@@ -13,26 +19,25 @@ export interface RouteHost {
   readonly budget: RetryBudget;
   readonly nowMs: () => number;
   finish(pending: PendingRequest, outcome: ZoneOutcome, result: ZoneResult): void;
+  /** The connection to an address, which other zones may share. */
+  link(address: string): EndpointLink;
   /** Something was queued at this link: flush it soon. */
   queued(link: EndpointLink): void;
   endpointChanged(zoneId: string, address: string, healthy: boolean, why: string): void;
 }
 
 /** One zone: its endpoints, and where each of its requests goes next. */
-export class ZoneRoute implements LinkOwner {
+export class ZoneRoute implements RequestOwner, LinkMember {
   readonly zoneId: string;
   #host: RouteHost;
-  #linkOptions: LinkOptions;
   #set: EndpointSet;
-  #links = new Map<string, EndpointLink>();
-  /** Links of removed endpoints that still wait for answers. */
-  #retired = new Set<EndpointLink>();
+  #links = new Map<EndpointState, EndpointLink>();
+  #inFlight = 0;
   #closed = false;
 
-  constructor(zoneId: string, host: RouteHost, policy: EndpointPolicy, linkOptions: LinkOptions) {
+  constructor(zoneId: string, host: RouteHost, policy: EndpointPolicy) {
     this.zoneId = zoneId;
     this.#host = host;
-    this.#linkOptions = linkOptions;
     this.#set = new EndpointSet(policy);
   }
 
@@ -44,24 +49,22 @@ export class ZoneRoute implements LinkOwner {
     return this.#set.available;
   }
 
+  /** Requests queued or unanswered, those at removed endpoints too. */
   get inFlight(): number {
-    let count = 0;
-    for (const link of this.#links.values()) count += link.state.inFlight;
-    for (const link of this.#retired) count += link.state.inFlight;
-    return count;
+    return this.#inFlight;
   }
 
   setEndpoints(endpoints: readonly Endpoint[]): void {
     const { added, removed } = this.#set.update(endpoints);
     for (const state of added) {
-      this.#links.set(state.address, new EndpointLink(this.zoneId, state, this.#set, this, this.#linkOptions));
+      const link = this.#host.link(state.address);
+      this.#links.set(state, link);
+      link.attach(state, this);
     }
     for (const state of removed) {
-      const link = this.#links.get(state.address);
-      if (link === undefined) continue;
-      this.#links.delete(state.address);
-      this.#retired.add(link);
-      link.retire();
+      const link = this.#links.get(state);
+      this.#links.delete(state);
+      link?.detach(state);
     }
   }
 
@@ -71,79 +74,102 @@ export class ZoneRoute implements LinkOwner {
     if (choice === 'full') this.#fail(pending, ErrorCode.ERROR_OVERLOADED, 'all endpoints are busy', retryAfterFullMs);
     else if (choice === 'none') this.#unavailable(pending, why);
     else {
-      const link = this.#links.get(choice.address);
+      const link = this.#links.get(choice);
       if (link === undefined) throw new Error(`zone ${this.zoneId} has no link to ${choice.address}`);
+      pending.owner = this;
+      pending.state = choice;
+      choice.inFlight += 1;
+      this.#inFlight += 1;
       link.enqueue(pending);
       this.#host.queued(link);
     }
   }
 
+  /** Takes no more; the router closes the links. */
   close(): void {
     this.#closed = true;
-    for (const link of this.#links.values()) link.close();
-    for (const link of this.#retired) link.close();
   }
 
-  answered(pending: PendingRequest, link: EndpointLink, response: UpstreamResponse): void {
+  answered(pending: PendingRequest, response: UpstreamResponse): void {
     if (response.error?.code === ErrorCode.ERROR_ZONE_UNAVAILABLE && !response.success) {
-      this.refused(pending, link, response.error.message);
+      this.refused(pending, response.error.message);
       return;
     }
-    this.#set.succeeded(link.state, this.#host.nowMs());
+    this.#succeeded(pending);
     this.#host.finish(pending, { kind: 'answered', response }, response.success ? 'ok' : 'error');
   }
 
-  unwritten(pending: PendingRequest, link: EndpointLink, why: string): void {
-    this.#elsewhere(pending, link, why);
+  unwritten(pending: PendingRequest, why: string): void {
+    this.#elsewhere(pending, this.#take(pending), why);
   }
 
-  refused(pending: PendingRequest, link: EndpointLink, why: string): void {
-    this.#set.failed(link.state, this.#host.nowMs());
-    if (this.#host.budget.spend()) this.#elsewhere(pending, link, why);
+  refused(pending: PendingRequest, why: string): void {
+    const state = this.#failed(pending);
+    if (this.#host.budget.spend()) this.#elsewhere(pending, state, why);
     else this.#unavailable(pending, why);
   }
 
-  unknown(pending: PendingRequest, link: EndpointLink, why: string): void {
-    this.#set.failed(link.state, this.#host.nowMs());
+  unknown(pending: PendingRequest, why: string): void {
+    this.#failed(pending);
     const message = `zone ${this.zoneId} went away: ${why}; the outcome is unknown`;
-    const code = ErrorCode.ERROR_ZONE_TIMEOUT;
-    this.#host.finish(pending, { kind: 'failed', code, message, retryAfterMs: 0, reached: true }, 'timeout');
+    this.#end(pending, ErrorCode.ERROR_ZONE_TIMEOUT, message, 'timeout');
   }
 
-  broken(pending: PendingRequest, link: EndpointLink, why: string): void {
-    this.#set.succeeded(link.state, this.#host.nowMs());
-    const message = `zone ${this.zoneId} failed: ${why}`;
-    const code = ErrorCode.ERROR_ZONE_FAILED;
-    this.#host.finish(pending, { kind: 'failed', code, message, retryAfterMs: 0, reached: true }, 'error');
+  broken(pending: PendingRequest, why: string): void {
+    this.#succeeded(pending);
+    this.#end(pending, ErrorCode.ERROR_ZONE_FAILED, `zone ${this.zoneId} failed: ${why}`, 'error');
   }
 
   /** A request's deadline came while this route had it. */
   expired(pending: PendingRequest): void {
-    const abandoned = pending.holder?.abandon(pending);
-    if (abandoned?.reached === true) this.#timedOut(pending, abandoned.address);
-    else this.#unavailable(pending, 'it did not take the request in time');
+    if (pending.holder?.abandon(pending).reached === true) {
+      this.#failed(pending);
+      const message = `zone ${this.zoneId} did not answer in time; the outcome is unknown`;
+      this.#end(pending, ErrorCode.ERROR_ZONE_TIMEOUT, message, 'timeout');
+    } else {
+      this.#take(pending);
+      this.#unavailable(pending, 'it did not take the request in time');
+    }
   }
 
-  healthChanged(link: EndpointLink, healthy: boolean, why: string): void {
-    this.#host.endpointChanged(this.zoneId, link.state.address, healthy, why);
+  healthChanged(state: EndpointState, health: EndpointHealth, why: string): void {
+    const before = state.health;
+    this.#set.checked(state, health, this.#host.nowMs());
+    if (before !== health && health !== 'unknown') {
+      this.#host.endpointChanged(this.zoneId, state.address, health === 'healthy', why);
+    }
   }
 
-  drained(link: EndpointLink): void {
-    this.#retired.delete(link);
+  /** The request has left its endpoint. */
+  #take(pending: PendingRequest): EndpointState | null {
+    const state = pending.state;
+    pending.state = null;
+    if (state === null) return null;
+    state.inFlight -= 1;
+    this.#inFlight -= 1;
+    return state;
   }
 
-  #timedOut(pending: PendingRequest, address: string): void {
-    const state = this.#links.get(address)?.state;
-    if (state !== undefined) this.#set.failed(state, this.#host.nowMs());
-    const message = `zone ${this.zoneId} did not answer in time; the outcome is unknown`;
-    const code = ErrorCode.ERROR_ZONE_TIMEOUT;
-    this.#host.finish(pending, { kind: 'failed', code, message, retryAfterMs: 0, reached: true }, 'timeout');
+  #succeeded(pending: PendingRequest): void {
+    const state = this.#take(pending);
+    if (state !== null) this.#set.succeeded(state, this.#host.nowMs());
   }
 
-  #elsewhere(pending: PendingRequest, link: EndpointLink, why: string): void {
-    pending.tried = [...pending.tried, link.state.address];
+  #failed(pending: PendingRequest): EndpointState | null {
+    const state = this.#take(pending);
+    if (state !== null) this.#set.failed(state, this.#host.nowMs());
+    return state;
+  }
+
+  #elsewhere(pending: PendingRequest, from: EndpointState | null, why: string): void {
+    if (from !== null) pending.tried = [...pending.tried, from.address];
     if (this.#closed || pending.tried.length >= attemptsMax) this.#unavailable(pending, why);
     else this.route(pending, why);
+  }
+
+  /** The zone had it, and its answer will not come. */
+  #end(pending: PendingRequest, code: number, message: string, result: ZoneResult): void {
+    this.#host.finish(pending, { kind: 'failed', code, message, retryAfterMs: 0, reached: true }, result);
   }
 
   #unavailable(pending: PendingRequest, why: string): void {
