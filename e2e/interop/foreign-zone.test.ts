@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Child } from '../../bench/lib/child.ts';
-import { type RunningGateway, startGateway, startGoZones } from '../../bench/lib/gateways.ts';
+import { patientFlags, type RunningGateway, startGateway, startGoZones } from '../../bench/lib/gateways.ts';
 import { buildGo } from '../../bench/lib/toolchain.ts';
 import { checksOf, failed } from './foreign-clients.ts';
 
@@ -20,7 +20,7 @@ describe('zones on grpc-go', () => {
   }, setUpDeadlineMs);
 
   beforeEach(async () => {
-    gateway = await startGateway(['--log-level=error']);
+    gateway = await startGateway(['--log-level=error', ...patientFlags]);
   }, setUpDeadlineMs);
 
   afterEach(async () => {

@@ -1,12 +1,17 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Child } from '../../bench/lib/child.ts';
-import { type RunningGateway, startExampleZones, startGateway } from '../../bench/lib/gateways.ts';
+import {
+  allZoneIds,
+  patientFlags,
+  type RunningGateway,
+  startExampleZones,
+  startGateway,
+} from '../../bench/lib/gateways.ts';
 import { residentBytesOf } from '../../bench/lib/process-usage.ts';
 import { buildGo } from '../../bench/lib/toolchain.ts';
 import { checksOf, failed, preparePython } from './foreign-clients.ts';
 
-const zoneIds = ['001', '002', '003', '004', '005', '006'];
 const setUpDeadlineMs = 300_000;
 const clientDeadlineMs = 120_000;
 const growthMax = 24 * 1024 * 1024;
@@ -15,8 +20,8 @@ let gateway: RunningGateway;
 let zones: readonly Child[] = [];
 
 beforeAll(async () => {
-  gateway = await startGateway(['--log-level=error']);
-  zones = await startExampleZones(gateway, zoneIds);
+  gateway = await startGateway(['--log-level=error', ...patientFlags]);
+  zones = await startExampleZones(gateway, allZoneIds);
 }, setUpDeadlineMs);
 
 afterAll(async () => {
