@@ -2,7 +2,13 @@ import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
   test: {
-    include: ['gateway/**/*.test.ts', 'tools/**/*.test.ts', 'bench/**/*.test.ts'],
+    include: [
+      'gateway/**/*.test.ts',
+      'tools/**/*.test.ts',
+      'bench/**/*.test.ts',
+      'e2e/**/*.test.ts',
+      'fuzz/**/*.test.ts',
+    ],
     exclude: ['**/node_modules/**', '**/target/**', 'dist/**'],
     pool: 'forks',
     testTimeout: 60_000,

@@ -20,6 +20,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'zone-server': ['protocol', 'lib', 'gen'],
   testing: ['gateway', 'config', 'client', 'zone-server', ...belowGateway],
   tools: ['config', 'lib', 'gen'],
+  fuzz: ['testing', 'client', 'zone-server', 'gateway', 'config', ...belowGateway],
   e2e: ['bench', 'tools', 'testing', 'client', 'zone-server', 'gateway', 'config', ...belowGateway],
   bench: ['client', 'zone-server', 'gateway', 'config', ...belowGateway],
 };
@@ -30,8 +31,9 @@ const folders: readonly (readonly [RegExp, string])[] = [
   [/^gateway\/config(?:\/|\.ts$)/, 'config'],
   [/^gateway\/main\.ts$/, 'main'],
   [/^gateway\/[^/]+\.ts$/, 'gateway'],
+  [/^gateway\/(?:.*\/)?testing\//, 'testing'],
   [/^gateway\/([^/]+)\//, '$1'],
-  [/^(tools|bench|e2e)\//, '$1'],
+  [/^(tools|bench|e2e|fuzz)\//, '$1'],
 ];
 
 /** The layer of a file, or undefined when it is of none. */

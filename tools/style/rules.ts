@@ -62,20 +62,33 @@ export function fileLength(path: string, text: string): Complaint[] {
 
 const functionTypes = ['FunctionDeclaration', 'FunctionExpression', 'ArrowFunctionExpression'];
 
-/** In tests, the callback of `describe` only groups. */
-function isGrouping(parent: SyntaxNode | undefined): boolean {
-  if (parent?.type !== 'CallExpression' || !isNode(parent['callee'])) return false;
-  let callee = parent['callee'];
+const testCalls = ['describe', 'it', 'test'];
+
+/** "it" for it(…), it.each(…)(…), it.only(…) and the like. */
+function calledName(node: SyntaxNode): unknown {
+  let callee = node;
   while (isNode(callee['callee']) || isNode(callee['object'])) {
     callee = (isNode(callee['callee']) ? callee['callee'] : callee['object']) as SyntaxNode;
   }
-  return callee['name'] === 'describe';
+  return callee['name'];
+}
+
+/** A function whose statements are tests only groups them, as the callback of `describe` does. */
+function isGrouping(node: SyntaxNode): boolean {
+  const block = node['body'];
+  if (!isNode(block) || !Array.isArray(block['body'])) return false;
+  return block['body'].some((statement: SyntaxNode) => {
+    const expression = statement['expression'];
+    return (
+      isNode(expression) && expression.type === 'CallExpression' && testCalls.includes(String(calledName(expression)))
+    );
+  });
 }
 
 function functionLength(file: SourceFile): Complaint[] {
   const complaints: Complaint[] = [];
-  walk(file.program, (node, parent) => {
-    if (!functionTypes.includes(node.type) || isGrouping(parent)) return;
+  walk(file.program, (node) => {
+    if (!functionTypes.includes(node.type) || isGrouping(node)) return;
     const line = file.lineAt(node.start);
     const lines = file.lineAt(node.end) - line + 1;
     if (lines > functionLinesMax)
@@ -86,7 +99,7 @@ function functionLength(file: SourceFile): Complaint[] {
 
 /** Where the outside world is read: time, environment, chance. */
 function mayReadWorld(path: string): boolean {
-  return /^gateway\/(?:main\.ts$|cli\/|lib\/clock\.ts$|transport\/native\/build\.ts$|testing\/)|^(?:tools|bench|e2e)\//.test(
+  return /^gateway\/(?:main\.ts$|cli\/|lib\/clock\.ts$|transport\/native\/build\.ts$|.*\/?testing\/)|^(?:tools|bench|e2e|fuzz)\//.test(
     path,
   );
 }
