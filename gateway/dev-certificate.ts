@@ -9,9 +9,12 @@ export interface Certificate {
 
 const validDays = 7;
 
-/** A throw-away certificate for localhost, made anew at each start of a development gateway. */
-export async function makeDevCertificate(): Promise<Certificate> {
-  const notAfterDate = new Date(Date.now() + validDays * 86_400_000);
+/**
+ * A throw-away certificate for localhost, made anew at each start of a development gateway.
+ * @param wallMs milliseconds since the Unix epoch.
+ */
+export async function makeDevCertificate(wallMs: number): Promise<Certificate> {
+  const notAfterDate = new Date(wallMs + validDays * 86_400_000);
   const made = await generate([{ name: 'commonName', value: 'localhost' }], {
     keyType: 'ec',
     algorithm: 'sha256',

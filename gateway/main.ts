@@ -64,7 +64,7 @@ function sayAtStart(loaded: LoadedConfig, log: RootLogger): void {
 }
 
 async function certificateOf({ server }: Config): Promise<Certificate> {
-  if (server.certFile === undefined || server.keyFile === undefined) return makeDevCertificate();
+  if (server.certFile === undefined || server.keyFile === undefined) return makeDevCertificate(Date.now());
   return { certificate: readPem('cert_file', server.certFile), privateKey: readPem('key_file', server.keyFile) };
 }
 

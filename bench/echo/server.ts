@@ -8,7 +8,7 @@ const connections = new Set<ConnectionId>();
 
 const server = await listen(
   {
-    ...(await makeDevCertificate()),
+    ...(await makeDevCertificate(Date.now())),
     host: '127.0.0.1',
     port: 0,
     alpn: 'gatesvr/1',
