@@ -15,6 +15,7 @@ export interface NativeEndpoint {
   rebind(): number;
   shutdown(code: number, reason: string, deadlineMs: number): void;
   join(): void;
+  abandon(): void;
   stats(): number[];
 }
 

@@ -99,6 +99,13 @@ export class QuinnEndpoint implements ConnectionWriter {
     if (this.#ids[slotOf(connection)] === connection) this.commands.finish(connection);
   }
 
+  /** Frees the socket without a word to any peer or listener, as the death of the process would: for tests. */
+  abandon(): void {
+    this.#running = false;
+    this.native.abandon();
+    this.#stopped.resolve();
+  }
+
   protected register(slot: number, connection: ConnectionId): void {
     this.#ids[slot] = connection;
     this.#states[slot] = State.open;

@@ -9,6 +9,8 @@ const WATCH: u32 = 4;
 const CONNECT: u32 = 5;
 const FINISH: u32 = 6;
 const BODY: u32 = 7;
+/// Written here between two flushes: the second one numbers its bodies from 0 again.
+const FLUSH: u32 = 8;
 
 /// Everything submitted since the driver last looked.
 #[derive(Default)]
@@ -54,12 +56,23 @@ pub enum Command<'a> {
 pub struct BadCommands;
 
 impl CommandBatch {
+    /// Adds what one flush handed over behind what the driver has not taken yet.
+    pub fn append(&mut self, words: &[u32], payload: &[u8]) {
+        self.words.push(FLUSH);
+        self.words.extend_from_slice(words);
+        self.payload.extend_from_slice(payload);
+    }
+
     /// Calls `each` with every command, in order.
     pub fn for_each(&self, mut each: impl FnMut(Command)) -> Result<(), BadCommands> {
         let mut reader = Reader { words: &self.words, payload: &self.payload };
         let mut bodies: Vec<Bytes> = Vec::new();
         while !reader.words.is_empty() {
             let head = reader.word()?;
+            if head == FLUSH {
+                bodies.clear();
+                continue;
+            }
             if head & 15 == BODY {
                 let length = reader.word()?;
                 bodies.push(Bytes::copy_from_slice(reader.bytes(length)?));
@@ -132,6 +145,22 @@ mod tests {
         assert!(seen[0].starts_with("Send(Target { slot: 3, generation: 1 }, [97, 98, 99])"));
         assert!(seen[1].starts_with("SendShared(Target { slot: 4, generation: 9 }, [120], b\"bb\")"));
         assert!(seen[2].contains("code: 2007, at_once: true, reason: \"slow\""));
+    }
+
+    #[test]
+    fn keeps_the_bodies_of_two_flushes_apart() {
+        let mut batch = CommandBatch::default();
+        batch.append(&[BODY, 5, SEND_SHARED | 1 << 4, 1, 1, 0], b"alice1");
+        batch.append(&[BODY, 3, SEND_SHARED | 2 << 4, 1, 1, 0], b"bob2");
+        let mut seen = Vec::new();
+        batch
+            .for_each(|command| {
+                if let Command::SendShared(target, head, body) = command {
+                    seen.push((target.slot, head.to_vec(), body.to_vec()));
+                }
+            })
+            .unwrap();
+        assert_eq!(seen, [(1, b"1".to_vec(), b"alice".to_vec()), (2, b"2".to_vec(), b"bob".to_vec())]);
     }
 
     #[test]

@@ -22,6 +22,7 @@ use crate::{
 
 /// Batches of datagrams read before anything else gets its turn.
 const RECEIVE_ROUNDS: usize = 4;
+const REFUSED: u32 = libc::ECONNREFUSED as u32;
 
 pub struct Driver {
     pub(crate) endpoint: Endpoint,
@@ -162,10 +163,8 @@ impl Driver {
         let Some(mut receiver) = self.receiver.take() else { return };
         let (count, _) = receiver.receive(&self.socket, true);
         for index in 0..count {
-            if let Some(Datagram { remote, error: Some(error), .. }) = receiver.get(index) {
-                if error == libc::ECONNREFUSED as u32 {
-                    self.unreachable(remote);
-                }
+            if let Some(Datagram { remote, error: Some(REFUSED), .. }) = receiver.get(index) {
+                self.unreachable(remote);
             }
         }
         self.receiver = Some(receiver);
@@ -173,10 +172,10 @@ impl Driver {
 
     /// Makes sure that the connection is driven in this turn.
     pub(crate) fn touch(&mut self, handle: ConnectionHandle) {
-        if let Some(connection) = self.connections[handle.0].as_mut() {
-            if !std::mem::replace(&mut connection.touched, true) {
-                self.touched.push(handle.0);
-            }
+        if let Some(connection) = self.connections[handle.0].as_mut()
+            && !std::mem::replace(&mut connection.touched, true)
+        {
+            self.touched.push(handle.0);
         }
     }
 

@@ -9,7 +9,7 @@ use std::{
 };
 
 use napi::{
-    Env, Error, Result, Status,
+    Error, Result, Status,
     bindgen_prelude::{Buffer, Function, Uint8Array, Uint32Array},
     threadsafe_function::ThreadsafeFunctionCallMode,
 };
@@ -58,8 +58,8 @@ pub struct Endpoint {
 #[napi]
 impl Endpoint {
     #[napi(factory)]
+    #[allow(clippy::too_many_arguments)]
     pub fn server(
-        env: Env,
         options: EndpointOptions,
         host: String,
         port: u16,
@@ -76,22 +76,21 @@ impl Endpoint {
         let socket = UdpSocket::bind(ip, port, false)
             .map_err(|error| system(&format!("listen on udp {host}:{port}"), &error))?;
         let endpoint = quinn_proto::Endpoint::new(settings::endpoint(ring.clone()), Some(server), true, None);
-        Self::start(env, endpoint, None, options.limits(), socket, ring, Some(certificate), wake)
+        Self::start(endpoint, None, options.limits(), socket, ring, Some(certificate), wake)
     }
 
     #[napi(factory)]
-    pub fn client(env: Env, options: EndpointOptions, ca: Option<String>, wake: Function<(), ()>) -> Result<Self> {
+    pub fn client(options: EndpointOptions, ca: Option<String>, wake: Function<(), ()>) -> Result<Self> {
         let tls = tls::client(ca.as_deref(), &options.alpn).map_err(invalid)?;
         let config = options.client(tls);
         let socket = client_socket()?;
         let ring = KeyRing::new(&[]);
         let endpoint = quinn_proto::Endpoint::new(settings::endpoint(ring.clone()), None, true, None);
-        Self::start(env, endpoint, Some(config), options.limits(), socket, ring, None, wake)
+        Self::start(endpoint, Some(config), options.limits(), socket, ring, None, wake)
     }
 
     #[allow(clippy::too_many_arguments)]
     fn start(
-        env: Env,
         endpoint: quinn_proto::Endpoint,
         client: Option<ClientConfig>,
         limits: Limits,
@@ -112,9 +111,6 @@ impl Endpoint {
             .name("gatesvr-quic".into())
             .spawn(move || run(&mut Driver::new(endpoint, client, limits, shared, wake, socket)))
             .map_err(|error| system("start a thread", &error))?;
-        // A worker that ends takes its module's environment away: the thread must be gone by then.
-        let leaving = mailbox.clone();
-        let _ = env.add_env_cleanup_hook((), move |()| leaving.submit(|outbox| outbox.controls.push(Control::Abort)));
         Ok(Self { mailbox, thread: Mutex::new(Some(thread)), certificate, ring, host, port })
     }
 
@@ -148,8 +144,7 @@ impl Endpoint {
     #[napi]
     pub fn submit(&self, words: &[u32], word_count: u32, payload: &[u8], payload_length: u32) {
         self.mailbox.submit(|outbox| {
-            outbox.commands.words.extend_from_slice(&words[..word_count as usize]);
-            outbox.commands.payload.extend_from_slice(&payload[..payload_length as usize]);
+            outbox.commands.append(&words[..word_count as usize], &payload[..payload_length as usize]);
         });
     }
 
@@ -182,6 +177,13 @@ impl Endpoint {
     #[napi]
     pub fn shutdown(&self, code: u32, reason: String, deadline_ms: u32) {
         self.control(Control::Shutdown { code, reason, within: Duration::from_millis(deadline_ms.into()) });
+    }
+
+    /// Ends the thread and frees the socket without a word to any peer, as the death of the process would.
+    #[napi]
+    pub fn abandon(&self) {
+        self.control(Control::Abort);
+        self.join();
     }
 
     /// Waits for the thread; call it after the last event.
@@ -217,6 +219,7 @@ impl Endpoint {
 }
 
 impl Drop for Endpoint {
+    /// Also when the environment goes away, a worker's end for instance.
     fn drop(&mut self) {
         self.control(Control::Abort);
     }
