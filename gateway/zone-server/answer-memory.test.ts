@@ -8,18 +8,22 @@ function memory(limits: { entriesMax?: number; bytesMax?: number; keepMs?: numbe
 
 function recall(from: AnswerMemory<string>, key: string, nowMs: number): string {
   let heard = 'nothing';
-  const found = from.ask(key, nowMs, (answer) => {
+  const hear = (answer: string): void => {
     heard = answer;
-  });
-  return found === 'run' ? 'run' : heard;
+  };
+  if (from.join(key, nowMs, hear)) return heard;
+  from.begin(key, hear);
+  return 'run';
 }
 
 describe('AnswerMemory', () => {
   it('runs once, tells everybody who asked meanwhile, and remembers', () => {
     const answers = memory();
     const heard: string[] = [];
-    expect(answers.ask('a', 0, (answer) => heard.push(`first ${answer}`))).toBe('run');
-    expect(answers.ask('a', 1, (answer) => heard.push(`second ${answer}`))).toBe('known');
+    const hear = (who: string) => (answer: string) => heard.push(`${who} ${answer}`);
+    expect(answers.join('a', 0, hear('nobody'))).toBe(false);
+    answers.begin('a', hear('first'));
+    expect(answers.join('a', 1, hear('second'))).toBe(true);
     expect(heard).toEqual([]);
     answers.finish('a', 'yes', 1, 2);
     expect(heard).toEqual(['first yes', 'second yes']);

@@ -29,23 +29,23 @@ export class AnswerMemory<Response> {
   }
 
   /**
-   * Asks for the answer to `key`.
-   * @param answered called at once for a known answer, later for a running one.
-   * @returns 'run' when the caller must carry it out and call `finish`; it is told like the others.
+   * Hears the answer to a repeat: at once when it is known, later when the first one still runs.
+   * @returns false for one never seen, or forgotten.
    */
-  ask(key: string, nowMs: number, answered: (response: Response) => void): 'run' | 'known' {
+  join(key: string, nowMs: number, answered: (response: Response) => void): boolean {
     const known = this.#answers.get(key);
     if (known !== undefined && known.expiresAtMs > nowMs) {
       answered(known.response);
-      return 'known';
+      return true;
     }
     const waiting = this.#running.get(key);
-    if (waiting !== undefined) {
-      waiting.push(answered);
-      return 'known';
-    }
+    waiting?.push(answered);
+    return waiting !== undefined;
+  }
+
+  /** The caller carries it out and calls `finish`, which tells it like the others. */
+  begin(key: string, answered: (response: Response) => void): void {
     this.#running.set(key, [answered]);
-    return 'run';
   }
 
   /** @param bytes what the response counts for in the limit. */

@@ -107,6 +107,16 @@ describe('unary push', () => {
     expect(await failureOf(zone.push('alice', 'hi'))).toBe('not-primary');
   });
 
+  it('fails at once after stop', async () => {
+    const gateway = await newGateway();
+    const zone = newZone([gateway]);
+    const producer = zone.openProducer();
+    await zone.stop(0);
+    expect(await failureOf(zone.push('alice', 'hi'))).toBe('unavailable');
+    expect(await failureOf(producer.push('alice', 'hi'))).toBe('unavailable');
+    expect(gateway.pushes).toEqual([]);
+  });
+
   it('to everybody says how many it reached', async () => {
     const gateway = await newGateway();
     expect(await newZone([gateway]).broadcast('hi', { pushId: 'b1' })).toMatchObject({ matched: 3, accepted: 2 });

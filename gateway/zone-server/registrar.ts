@@ -79,6 +79,10 @@ export class Registrar {
 
   #register(subscription: Subscription): void {
     subscription.timer = null;
+    if (!this.#directory.addresses.includes(subscription.address)) {
+      this.#subscriptions.delete(subscription.address);
+      return;
+    }
     const client = this.#directory.client(subscription.address);
     const deadline = this.#clock.wallMs() + callTimeoutMs;
     client.registerUpstream({ ...this.#registration }, new Metadata(), { deadline }, (error, response) => {
@@ -93,10 +97,6 @@ export class Registrar {
       [...response.endpoints, response.error?.redirect ?? ''].filter((address) => address !== ''),
     );
     for (const address of learned) this.#subscribe(address);
-    if (!this.#directory.addresses.includes(subscription.address)) {
-      this.#subscriptions.delete(subscription.address);
-      return;
-    }
     if (response.success) this.#accepted(subscription, response);
     else if (response.error?.code === ErrorCode.ERROR_NOT_PRIMARY) {
       this.#lost(subscription, 'not primary');

@@ -51,6 +51,7 @@ export class UnaryPusher {
     judge: (response: Response) => Result | PushError,
   ): Promise<Result> {
     const { clock, directory, horizonMs } = this.#options;
+    if (this.#stopped) throw new PushError('unavailable', pushId, 'the zone server is stopped');
     const untilMs = clock.nowMs() + horizonMs;
     let uncertain = false;
     for (let tries = 0; ; tries += 1) {

@@ -67,28 +67,30 @@ export class UpstreamService {
   }
 
   #process(request: UpstreamRequest, answered: Answered): void {
-    const refusal = this.#refusal(request);
-    if (refusal !== null) answered(refusal);
-    else if (request.sessionId === '' || request.clientSeqId === 0n) this.#run(request, answered);
+    const { clock } = this.#options;
+    const misplaced = this.#misplaced(request);
+    const key =
+      request.sessionId === '' || request.clientSeqId === 0n ? '' : `${request.sessionId} ${request.clientSeqId}`;
+    if (misplaced !== null) answered(misplaced);
+    else if (key !== '' && this.#memory.join(key, clock.nowMs(), answered)) return;
+    else if (this.#stopping) answered(this.#failure(ErrorCode.ERROR_ZONE_UNAVAILABLE, 'the zone is stopping'));
+    else if (this.#open >= openMax) answered(this.#failure(ErrorCode.ERROR_OVERLOADED, 'the zone is busy'));
+    else if (key === '') this.#run(request, answered);
     else {
-      const key = `${request.sessionId} ${request.clientSeqId}`;
-      const nowMs = this.#options.clock.nowMs();
-      if (this.#memory.ask(key, nowMs, answered) === 'known') return;
+      this.#memory.begin(key, answered);
       this.#run(request, (response) => {
-        const bytes = response.data.length + answerOverheadBytes;
-        this.#memory.finish(key, response, bytes, this.#options.clock.nowMs());
+        this.#memory.finish(key, response, response.data.length + answerOverheadBytes, clock.nowMs());
       });
     }
   }
 
-  #refusal(request: UpstreamRequest): UpstreamResponse | null {
+  /** Why the request is not for this zone, or not from the primary of its shard; null when it may be answered. */
+  #misplaced(request: UpstreamRequest): UpstreamResponse | null {
     const { zoneId } = this.#options;
-    if (this.#stopping) return this.#failure(ErrorCode.ERROR_ZONE_UNAVAILABLE, `zone ${zoneId} is stopping`);
     if (request.zoneId !== '' && request.zoneId !== zoneId) {
       const message = `request for zone ${request.zoneId}, this is zone ${zoneId}`;
       return this.#failure(ErrorCode.ERROR_ZONE_UNAVAILABLE, message);
     }
-    if (this.#open >= openMax) return this.#failure(ErrorCode.ERROR_OVERLOADED, `zone ${zoneId} is busy`);
     if (this.#epochs.admit(request.shardId, request.history, Number(request.epoch))) return null;
     return this.#failure(ErrorCode.ERROR_FENCED, `epoch ${request.epoch} of ${request.shardId} is over`);
   }

@@ -187,6 +187,7 @@ describe('stopping', () => {
       const turned = await process(client, request(3));
       expect(turned.error?.code).toBe(ErrorCode.ERROR_ZONE_UNAVAILABLE);
     });
+    expect((await process(client, request(2))).success).toBe(true);
     release();
     expect((await slow).success).toBe(true);
     await stopped;
