@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 export XDG_CACHE_HOME ?= $(HOME)/.cache
 export CARGO_TARGET_DIR ?= $(XDG_CACHE_HOME)/gatesvr/cargo-target
 
-.PHONY: help tools fmt vet lint proto build test run bench clean
+.PHONY: help tools fmt vet lint proto build test run bench fuzz sbom clean
 
 help: ## show this
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -51,6 +51,12 @@ run: tools ## a development gateway and six example zones, until Ctrl-C
 
 bench: tools ## the benchmarks, one after the other
 	@for main in bench/*/main.ts; do node "$$main"; done
+
+fuzz: tools ## look for inputs that break decoders, for MINUTES=1
+	@node fuzz/main.ts $(or $(MINUTES),1)
+
+sbom: tools ## the bill of materials, dist/gatesvr.cdx.json (CycloneDX)
+	@node tools/sbom.ts
 
 clean: ## remove what was built here
 	@rm -rf dist node_modules/.installed gateway/transport/native/gatesvr-transport.{node,hash}

@@ -38,6 +38,7 @@ const checks: readonly (readonly [string, string, ...string[]])[] = [
   ['unused code', 'knip', '--no-progress'],
   ['generate from proto/', 'buf', 'generate', '--output', scratch],
   ['proto/gen is as generated', 'diff', '-r', 'proto/gen', join(scratch, 'proto/gen')],
+  ['versions, licences and install scripts of dependencies', 'node', 'tools/audit.ts'],
   ['format of Rust', 'cargo', 'fmt', '--check', '--manifest-path', 'gateway/transport/native/Cargo.toml'],
 ];
 
