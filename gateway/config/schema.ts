@@ -73,7 +73,7 @@ const server = {
   transport: choice(['auto', 'quinn', 'quiche'], 'QUIC implementation; auto takes the best that is built.'),
   grpcPlaintext: flag('gRPC without TLS. Everyone who reaches the port may register zones and push.'),
   grpcReflection: flag('Lets gRPC tools list services and messages.'),
-  adminTokenFile: optionalFile('Token that administrative HTTP requests must carry.'),
+  adminTokenFile: optionalFile('Bearer token for administrative HTTP requests; no such request exists yet.'),
   dev: flag('Development: throw-away certificate, plaintext gRPC on loopback, no authentication.'),
 };
 

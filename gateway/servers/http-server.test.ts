@@ -122,6 +122,11 @@ describe('the HTTP server', () => {
     expect((await get(address, '/health')).status).toBe(200);
   });
 
+  it('does not wait for a client that never ends its headers', async () => {
+    const address = await serve();
+    expect(await talk(address, (socket) => socket.write('GET /health HTTP/1.1\r\nA: b'))).toMatch(/^HTTP\/1\.1 408 /);
+  });
+
   it('names the key when the address cannot be used', async () => {
     const address = await serve();
     const again = startHttpServer(address, view, silentLogger);
