@@ -36,7 +36,6 @@ export class ClientDriver implements ConnectionOwner, HubMember {
   readonly #waiters = new Map<number, Waiter>();
   readonly #connected: PromiseWithResolvers<void> = Promise.withResolvers();
   readonly #ended: PromiseWithResolvers<GatesvrError | undefined> = Promise.withResolvers();
-  #state: ClientState = 'connecting';
   #connection: ConnectionId | undefined;
   #dial: Dial | undefined;
   #nextRequestId = 1;
@@ -60,10 +59,6 @@ export class ClientDriver implements ConnectionOwner, HubMember {
       tuning: tuningOf(options),
       random: Math.random,
     });
-  }
-
-  get state(): ClientState {
-    return this.#state;
   }
 
   /** @throws {ConnectError} */
@@ -133,7 +128,7 @@ export class ClientDriver implements ConnectionOwner, HubMember {
       for (const effect of effects) if (!this.#perform(effect)) this.#news.push(effect);
       this.#tell();
     }
-    if (this.#state === 'closed') this.#hub.remove(this);
+    if (this.session.state === 'closed') this.#hub.remove(this);
     else this.#hub.schedule(this, this.session.dueMs);
   }
 
@@ -287,7 +282,6 @@ export class ClientDriver implements ConnectionOwner, HubMember {
   }
 
   #changeState(state: ClientState, detail: StateDetail): void {
-    this.#state = state;
     if (state === 'connected') this.#connected.resolve();
     for (const handler of this.stateHandlers) this.#guarded(() => handler(state, detail));
     if (state !== 'closed') return;

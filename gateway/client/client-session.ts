@@ -10,7 +10,7 @@ import {
   type ServerMessage,
   stopFrame,
 } from './client-codec.ts';
-import type { ClientEffect } from './client-effect.ts';
+import type { ClientEffect, ClientState } from './client-effect.ts';
 import {
   ClosedError,
   closedRequest,
@@ -61,6 +61,10 @@ export class ClientSession {
       sessionLost: (code, reason) => this.#sessionLost(code, reason),
       finished: (error) => this.#finished(error),
     });
+  }
+
+  get state(): ClientState {
+    return this.#cycle.state;
   }
 
   get sessionId(): string {

@@ -144,7 +144,7 @@ export class GatesvrClient {
   }
 
   get state(): ClientState {
-    return this.#driver.state;
+    return this.#driver.session.state;
   }
 
   /** Empty while there is no session. */

@@ -65,6 +65,12 @@ export class ConnectionCycle {
     return this.#phase;
   }
 
+  get state(): ClientState {
+    if (this.#phase === 'closed') return 'closed';
+    if (this.#phase === 'live' || this.#phase === 'stopping') return 'connected';
+    return this.#everLive ? 'reconnecting' : 'connecting';
+  }
+
   get endpoint(): string {
     return this.#endpoint;
   }
