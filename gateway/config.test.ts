@@ -83,13 +83,14 @@ describe('loadConfig', () => {
 
   it('reads the recommended production file of the original design', () => {
     const yaml = readFileSync(new URL('./config/fixtures/original-production.yaml', import.meta.url), 'utf8');
-    const { config } = load({ yaml, argv: ['--backup-secret-file=pair.secret'] });
+    const { config, warnings } = load({ yaml, argv: ['--backup-secret-file=pair.secret'] });
     expect(config.overloadProtection).toMatchObject({
       maxConnections: 10_000,
       maxQps: 20_000,
       upstreamTimeoutMs: 30_000,
     });
     expect(config.backup).toMatchObject({ enabled: true, serverId: 'gate-prod-001', secretFile: 'pair.secret' });
+    expect(warnings.join()).toContain('this version runs alone');
     expect(config.backup.sync).toMatchObject({ peerAddr: 'backup-server:8094', batchSize: 100, bufferSize: 10_000 });
   });
 
