@@ -1,4 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto';
+import { getHeapStatistics } from 'node:v8';
 import type { ChannelCredentials } from '@grpc/grpc-js';
 import type { Authenticator } from './auth/authenticator.ts';
 import { ClientWriter, deliveryPort } from './client-writer.ts';
@@ -14,13 +15,14 @@ import type { Metrics } from './lib/metrics.ts';
 import type { RequestMeter } from './lib/request-meter.ts';
 import { ClientRates } from './overload/client-rates.ts';
 import { OverloadProtector } from './overload/protector.ts';
+import { clientRateOptions, protectorOptions } from './overload/settings.ts';
 import { SoloShard } from './replication/solo-shard.ts';
 import type { Command } from './session/command.ts';
 import { Delivery } from './session/delivery.ts';
 import type { Effect, Outcome } from './session/effect.ts';
 import { mintResumeToken, verifyResumeToken } from './session/resume-token.ts';
 import { SessionMachine } from './session/session-machine.ts';
-import { clientRateOptions, deliveryLimits, overloadLimits, shardLimits } from './settings.ts';
+import { deliveryLimits, shardLimits } from './settings.ts';
 import { UpstreamRouter } from './upstream/router.ts';
 
 const shardId = 's0';
@@ -72,7 +74,7 @@ export function createCore(options: CoreOptions): GatewayCore {
     delivery,
     router,
     protector: createProtector(options),
-    rates: new ClientRates(clientRateOptions(config)),
+    rates: new ClientRates(clientRateOptions(config.overloadProtection)),
     authenticator: options.authenticator,
     tokens: resumeTokens([randomBytes(tokenKeyBytes)]),
     connections: new ConnectionTable(),
@@ -109,12 +111,8 @@ function createRouter(options: CoreOptions): UpstreamRouter {
 }
 
 function createProtector({ config, log }: CoreOptions): OverloadProtector {
-  const { memoryLimit, adaptiveConcurrency } = config.overloadProtection;
   return new OverloadProtector({
-    limits: overloadLimits(config),
-    zoneCount: config.upstream.zoneCount,
-    rssLimitBytes: memoryLimit,
-    adaptiveZones: adaptiveConcurrency,
+    ...protectorOptions(config.overloadProtection, config.upstream.zoneCount, getHeapStatistics().heap_size_limit),
     onStateChange: (change) => log.warn({ ...change }, 'overload state changed'),
   });
 }

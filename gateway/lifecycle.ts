@@ -7,9 +7,11 @@ import type { GatewayControl } from './handlers/control.ts';
 import { Drain } from './handlers/drain.ts';
 import { type GatewayIdentity, gatewayStatus } from './handlers/status.ts';
 import type { Housekeeping } from './housekeeping.ts';
+import { limitsOf } from './overload/limits.ts';
+import { clientRateOptions } from './overload/settings.ts';
 import { errorOf } from './protocol/codec.ts';
 import { ErrorCode } from './protocol/error-codes.ts';
-import { clientRateOptions, overloadLimits, shardLimits } from './settings.ts';
+import { shardLimits } from './settings.ts';
 import type { ServerTransport } from './transport/transport.ts';
 
 const drainPollMs = 50;
@@ -81,10 +83,10 @@ export class Lifecycle implements Gateway, GatewayControl {
   reload(config: Config, certificate: Certificate): void {
     const { core, transport } = this.#options;
     const { context } = core;
-    const limits = overloadLimits(config);
+    const limits = limitsOf(config.overloadProtection);
     context.protector.setLimits(context.clock.nowMs(), limits);
     transport.setCertificate(certificate.certificate, certificate.privateKey);
-    context.rates.setOptions(clientRateOptions(config));
+    context.rates.setOptions(clientRateOptions(config.overloadProtection));
     context.router.setTimeoutMs(limits.upstreamTimeoutMs);
     context.shard.submit({ kind: 'configure', limits: shardLimits(config) });
     this.#config = config;

@@ -3,8 +3,6 @@ import type { Certificate } from './dev-certificate.ts';
 import type { HandlerSettings } from './handlers/context.ts';
 import { parseAddress } from './lib/address.ts';
 import { UsageError } from './lib/errors.ts';
-import type { ClientRateOptions } from './overload/client-rates.ts';
-import type { OverloadLimits } from './overload/limits.ts';
 import type { ShardLimits } from './session/command.ts';
 import { type DeliveryLimits, defaultDeliveryLimits } from './session/delivery.ts';
 import type { ServerTransportOptions } from './transport/transport.ts';
@@ -14,9 +12,6 @@ const openRequestsMax = 64;
 /** The application's own idle deadline comes first, so that the client is told why. */
 const idleGraceMs = 5_000;
 const unlimitedConnections = 1_000_000;
-const addressesMax = 65_536;
-/** A client ahead of its rate by more than this is closed. */
-const rateCloseAfterMs = 3_000;
 
 /** The limits that the state machine obeys, as its configure command carries them. */
 export function shardLimits({ server }: Config): ShardLimits {
@@ -52,33 +47,6 @@ export function handlerSettings(
     zoneLeaseMs: upstream.leaseMs,
     endpoints: endpoints.clients,
     upstreamEndpoints: endpoints.zones,
-  };
-}
-
-export function overloadLimits({ overloadProtection: given }: Config): OverloadLimits {
-  return {
-    enabled: given.enabled,
-    maxConnections: given.maxConnections,
-    connectionWarningThreshold: given.connectionWarningThreshold,
-    maxQps: given.maxQps,
-    qpsWarningThreshold: given.qpsWarningThreshold,
-    qpsWindowSeconds: given.qpsWindowSeconds,
-    maxUpstreamConcurrent: given.maxUpstreamConcurrent,
-    upstreamTimeoutMs: given.upstreamTimeoutMs,
-    upstreamWarningThreshold: given.upstreamWarningThreshold,
-  };
-}
-
-/** In the configuration 0 means no limit. */
-export function clientRateOptions({ overloadProtection: given }: Config): ClientRateOptions {
-  const rate = (perSecond: number) => (perSecond === 0 || !given.enabled ? Number.MAX_SAFE_INTEGER : perSecond);
-  return {
-    sessionMessagesPerSecond: rate(given.sessionMessageRate),
-    sessionBytesPerSecond: rate(given.sessionByteRate),
-    addressMessagesPerSecond: rate(given.addressMessageRate),
-    addressBytesPerSecond: rate(given.addressByteRate),
-    closeAfterMs: rateCloseAfterMs,
-    addressesMax,
   };
 }
 

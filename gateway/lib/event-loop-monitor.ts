@@ -24,9 +24,14 @@ export class EventLoopMonitor {
     this.#timer.unref();
   }
 
-  /** The largest delay of the last second; a loop that is held up right now shows it only afterwards. */
+  /**
+   * The mean delay of the last second's probes: high while the loop has more to do than it can, but not after one pause of a
+   * collector or of a busy machine.
+   */
   get delayMs(): number {
-    return Math.max(...this.#recentMs);
+    let sumMs = 0;
+    for (const delayMs of this.#recentMs) sumMs += delayMs;
+    return sumMs / recentProbes;
   }
 
   stop(): void {
