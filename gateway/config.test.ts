@@ -187,6 +187,7 @@ describe('loadConfig, refusing', () => {
     [['--auth-jwt-jwks-url=ftp://b/'], 'auth.jwt.jwks_url: ftp://b/: expected an http or https URL'],
     [['--http-addr=:9090'], 'server.metrics_addr: :9090: expected another address than server.http_addr'],
     [['--quic-addr'], '--quic-addr: no value: expected HOST:PORT'],
+    [['--max-qps=5'], '--max-qps: unknown flag, did you mean --overload-protection-max-qps?'],
     [['gateway.yaml'], 'gateway.yaml: expected a flag'],
     [['--quic-addr=:65536'], 'server.quic_addr: :65536: expected'],
     [['--auth-jwt-algorithms=none'], 'auth.jwt.algorithms: none: expected a list of RS256, ES256, EdDSA'],

@@ -38,7 +38,7 @@ export function readFlags(argv: readonly string[]): FlagsRead {
     const entry = entryByFlag.get(name);
     const bare = match[2] === undefined;
     if (entry === undefined && !extraFlags.includes(name)) {
-      problems.push(`${name}: unknown flag${didYouMean(name, [...entryByFlag.keys(), ...extraFlags])}`);
+      problems.push(`${name}: unknown flag${hint(name)}`);
       if (bare && argv[index + 1]?.startsWith('-') === false) index += 1;
       continue;
     }
@@ -59,6 +59,14 @@ export function readFlags(argv: readonly string[]): FlagsRead {
     else checkOnly = text === 'true';
   }
   return { assignments, configFile, checkOnly, problems };
+}
+
+/** The flag that was meant: one that ends with what was written (its section was left out), or one spelled nearly so. */
+function hint(name: string): string {
+  const sectionless = [...entryByFlag.keys()].filter((flag) => flag.endsWith(name.slice(1)));
+  const [only] = sectionless;
+  if (sectionless.length === 1 && only !== undefined) return `, did you mean ${only}?`;
+  return didYouMean(name, [...entryByFlag.keys(), ...extraFlags]);
 }
 
 export interface VariablesRead {
