@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
+import { Worker } from 'node:worker_threads';
 import { afterEach, describe, expect, it } from 'vitest';
 import { listen, openClient } from './quinn.ts';
 import { QuinnEndpoint } from './quinn-endpoint.ts';
@@ -119,5 +120,18 @@ describe('quinn: hostile peers', () => {
     send(client, mine, Buffer.from('validated'));
     await client.events.until('an echo', () => client.events.frameCount === 1);
     expect(server.transport.stats().retriesSent).toBe(1);
+  });
+});
+
+describe('quinn: failure of its own thread', () => {
+  it('closes every connection and throws, instead of dying in silence', async () => {
+    const worker = new Worker(new URL('./testing/failing-worker.ts', import.meta.url));
+    const [report] = await once(worker, 'message');
+    expect(report).toMatchObject({
+      name: 'TransportFailedError',
+      message: expect.stringContaining('commands are packed'),
+    });
+    expect(report.closed).toEqual([{ origin: 'lost', code: 0, reason: report.message }]);
+    await worker.terminate();
   });
 });

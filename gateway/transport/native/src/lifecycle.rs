@@ -187,6 +187,8 @@ impl Driver {
         let address = plain_ip(connection.remote).to_string();
         let resumed = !connection.full_handshake;
         self.events.opened(target.slot, target.generation, &address, connection.remote.port(), resumed);
+        // What was sent while the handshake ran.
+        self.write(connection);
     }
 
     fn handshake_over(&mut self, connection: &mut Connection) {

@@ -65,6 +65,10 @@ impl Sender {
     }
 
     pub fn push(&mut self, socket: &UdpSocket, transmit: Transmit, bytes: Vec<u8>) {
+        if self.blocked {
+            // Only stateless answers come here then; nobody counts on them.
+            return self.put_back(bytes);
+        }
         self.queued.push(Queued { transmit, bytes });
         if self.queued.len() >= BATCH {
             self.flush(socket);
@@ -90,9 +94,11 @@ impl Sender {
                 error => self.refuse_first(error),
             }
         }
-        for Queued { bytes, .. } in std::mem::take(&mut self.queued) {
+        let mut done = std::mem::take(&mut self.queued);
+        for Queued { bytes, .. } in done.drain(..) {
             self.put_back(bytes);
         }
+        self.queued = done;
         self.sent = 0;
     }
 
