@@ -142,17 +142,16 @@ function look(state: ShardState, identity: PushIdentity): PushAnswer | 'new' | '
 
 function remember(state: ShardState, identity: PushIdentity, answer: PushAnswer, index: LogIndex): void {
   if (identity.kind === 'none') return;
-  // A copy that lacks answers gets the new ones in their order, after the old ones.
-  const complete = state.importing !== 'pushes';
   const endMs = state.timeMs + state.limits.pushDedupeHorizonMs;
   if (identity.kind === 'id') {
-    if (complete) state.dedupe.rememberId(identity.pushId, answer, index, endMs);
+    // A copy that lacks answers gets the new ones in their order, after the old ones.
+    if (state.importing !== 'push-ids') state.dedupe.rememberId(identity.pushId, answer, index, endMs);
     return;
   }
   const { producerId, number } = identity;
   let producer = state.dedupe.producers.get(producerId);
   if (producer === undefined) {
-    if (!complete) return;
+    if (state.importing === 'push-ids' || state.importing === 'producers') return;
     producer = state.dedupe.addProducer(producerId);
     producer.deadline = state.deadlines.add(endMs, deadlineKind.producer, producerId, 0);
   }

@@ -35,7 +35,7 @@ export class ShardState {
   readonly zones = new ZoneRegistrations();
   readonly hash = new StateHash();
   /** What a copy under way still lacks: it follows commands for the sessions it has, and makes none (rule 10). */
-  importing: 'pushes' | 'sessions' | 'rest' | undefined;
+  importing: 'push-ids' | 'producers' | 'sessions' | 'rest' | undefined;
   /** How often the bytes of all queues together were the reason to refuse; a copy under way cannot see that (rule 10). */
   totalLimitHits = 0;
 

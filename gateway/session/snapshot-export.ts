@@ -10,18 +10,24 @@ import type { BeginImage, EndImage, ProducerImage, SessionImage, SnapshotImage }
  */
 export function* exportImages(state: ShardState, startIndex: number): Generator<SnapshotImage, void, void> {
   yield beginImage(state);
-  yield* pushAnswers(state, 0);
+  yield* pushIds(state, 0);
+  yield { kind: 'push-ids-done' };
+  yield* producers(state, 0);
   yield { kind: 'pushes-done' };
   for (const session of state.sessions.values()) yield sessionImage(session);
   yield { kind: 'sessions-done', ordinal: state.ordinal };
-  yield* pushAnswers(state, startIndex);
+  yield* pushIds(state, startIndex);
+  yield* producers(state, startIndex);
   yield endImage(state);
 }
 
-function* pushAnswers(state: ShardState, sinceIndex: number): Generator<SnapshotImage, void, void> {
+function* pushIds(state: ShardState, sinceIndex: number): Generator<SnapshotImage, void, void> {
   for (const [pushId, record] of state.dedupe.ids) {
     if (record.index >= sinceIndex) yield { kind: 'push-id', pushId, ...record };
   }
+}
+
+function* producers(state: ShardState, sinceIndex: number): Generator<SnapshotImage, void, void> {
   for (const [producerId, producer] of state.dedupe.producers) {
     if (producer.lastIndex < sinceIndex) continue;
     const { highest, lastUsedMs, lastIndex, deadline } = producer;

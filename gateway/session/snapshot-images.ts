@@ -9,6 +9,7 @@ import type { EpochEnd, SessionState } from './session.ts';
 export type SnapshotImage =
   | BeginImage
   | PushIdImage
+  | { readonly kind: 'push-ids-done' }
   | ProducerImage
   | { readonly kind: 'pushes-done' }
   | SessionImage

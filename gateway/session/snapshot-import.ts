@@ -22,6 +22,9 @@ export function importImage(state: ShardState, image: SnapshotImage): void {
       state.dedupe.ids.set(image.pushId, { answer, expiresAtMs, index });
       return;
     }
+    case 'push-ids-done':
+      state.importing = 'producers';
+      return;
     case 'producer':
       return importProducer(state, image);
     case 'pushes-done':
@@ -39,7 +42,7 @@ export function importImage(state: ShardState, image: SnapshotImage): void {
 }
 
 function importBegin(state: ShardState, image: BeginImage): void {
-  state.importing = 'pushes';
+  state.importing = 'push-ids';
   state.timeMs = image.timeMs;
   state.epoch = image.epoch;
   state.history = image.history;

@@ -147,7 +147,7 @@ function makeSession(state: ShardState, command: StartCommand): Outcome {
   });
   bind(session, command);
   // A copy under way gets the new session with its image.
-  if (state.importing !== 'pushes' && state.importing !== 'sessions') state.addSession(session);
+  if (state.importing === undefined || state.importing === 'rest') state.addSession(session);
   state.hash.mix(session.ordinal);
   return started(session, false);
 }

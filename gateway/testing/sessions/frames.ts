@@ -1,9 +1,11 @@
-/** What the simulated client and gateway say to each other: the protocol's fields, without their encoding. */
+import type { TokenPlace } from '../../session/resume-token.ts';
+
+/** What the simulated client and gateway say to each other: the protocol's fields, without their encoding; a token cannot be forged here. */
 export type UpFrame =
   | {
       readonly type: 'start';
       readonly openid: string;
-      readonly token: Uint8Array | undefined;
+      readonly token: TokenPlace | undefined;
       readonly sessionId: string;
       readonly epoch: number;
       readonly receivedSeqId: number;
@@ -17,7 +19,7 @@ export type DownFrame =
       readonly type: 'started';
       readonly sessionId: string;
       readonly resumed: boolean;
-      readonly token: Uint8Array;
+      readonly token: TokenPlace;
       readonly nextSeqId: number;
       readonly maxClientSeq: number;
       readonly epoch: number;

@@ -1,4 +1,5 @@
 import { ErrorCode, nextStep } from '../../protocol/error-codes.ts';
+import type { TokenPlace } from '../../session/resume-token.ts';
 import type { NetworkEnd } from '../simulated-network.ts';
 import type { VirtualClock } from '../virtual-clock.ts';
 import type { DownFrame, UpFrame } from './frames.ts';
@@ -46,9 +47,9 @@ export class SimClient implements NetworkEnd<DownFrame> {
   state: 'idle' | 'starting' | 'open' = 'idle';
   connection: number | undefined;
   ackEvery = 1;
-  token: Uint8Array | undefined;
+  token: TokenPlace | undefined;
   /** Tokens that were replaced: nobody may use them again. */
-  readonly oldTokens: Uint8Array[] = [];
+  readonly oldTokens: TokenPlace[] = [];
   #epoch = 0;
   #nextClientSeq = 1;
   #open = new Map<number, OpenRequest>();

@@ -3,15 +3,13 @@ import { Shard } from '../../replication/shard.ts';
 import type { Command } from '../../session/command.ts';
 import { Delivery, type DeliveryLimits, type DeliveryPort } from '../../session/delivery.ts';
 import type { AdmitOutcome, Effect, Outcome } from '../../session/effect.ts';
-import { mintResumeToken, verifyResumeToken } from '../../session/resume-token.ts';
+import type { TokenPlace } from '../../session/resume-token.ts';
 import type { SessionMachine } from '../../session/session-machine.ts';
 import type { NetworkEnd, SimulatedNetwork } from '../simulated-network.ts';
 import type { VirtualClock } from '../virtual-clock.ts';
 import { type DownFrame, frameBytes, type UpFrame } from './frames.ts';
 import { check, contentOf, type Ledger } from './ledger.ts';
 import type { SimLog } from './sim-pair.ts';
-
-const shardKey = new Uint8Array(32).fill(7);
 
 interface ServedConnection {
   readonly id: number;
@@ -143,14 +141,8 @@ export class SimGateway implements NetworkEnd<UpFrame> {
   }
 
   /** START as someone who has a token; the outcome goes to `committed`. */
-  startWithToken(token: Uint8Array, committed: (outcome: Outcome) => void): void {
-    const said = verifyResumeToken([shardKey], token);
-    if (said === undefined) return;
-    this.submit({ ...this.#startCommand('', -1), token: said }, committed);
-  }
-
-  bindingOf(token: Uint8Array): { sessionId: string; binding: number } | undefined {
-    return verifyResumeToken([shardKey], token);
+  startWithToken(token: TokenPlace, committed: (outcome: Outcome) => void): void {
+    this.submit({ ...this.#startCommand('', -1), token }, committed);
   }
 
   #startCommand(openid: string, connection: number) {
@@ -168,11 +160,7 @@ export class SimGateway implements NetworkEnd<UpFrame> {
 
   #start(served: ServedConnection, frame: Extract<UpFrame, { type: 'start' }>): void {
     served.phase = 'starting';
-    const token = frame.token === undefined ? undefined : verifyResumeToken([shardKey], frame.token);
-    if (frame.token !== undefined && token === undefined) {
-      return this.#refuseStart(served, ErrorCode.ERROR_RESUME_REJECTED);
-    }
-    const { sessionId, epoch, receivedSeqId } = frame;
+    const { token, sessionId, epoch, receivedSeqId } = frame;
     const command = {
       ...this.#startCommand(token === undefined ? frame.openid : '', served.id),
       ...(token === undefined ? {} : { token }),
@@ -196,7 +184,7 @@ export class SimGateway implements NetworkEnd<UpFrame> {
     served.phase = 'open';
     served.sessionId = sessionId;
     served.binding = binding;
-    const token = mintResumeToken(shardKey, { sessionId, binding });
+    const token = { sessionId, binding };
     const { epoch } = this.machine;
     this.#send(served.id, { type: 'started', sessionId, resumed, token, nextSeqId, maxClientSeq, epoch });
     this.delivery.bind(sessionId, served.id, nextSeqId, this.options.clock.nowMs());

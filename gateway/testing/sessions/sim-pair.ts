@@ -35,6 +35,15 @@ export class SimReplica {
   }
 }
 
+export interface SimLogOptions {
+  readonly clock: VirtualClock;
+  readonly random: Random;
+  readonly machine: SessionMachine;
+  /** A machine without state, for a copy. */
+  readonly newMachine: () => SessionMachine;
+  readonly lastIndex: LogIndex;
+}
+
 /** The log of a primary whose commands are committed once an in-sync replica has applied them. */
 export class SimLog implements CommitLog<Command> {
   commitIndex: LogIndex;
@@ -42,6 +51,8 @@ export class SimLog implements CommitLog<Command> {
   released: () => void = () => {};
   #clock: VirtualClock;
   #random: Random;
+  #newMachine: () => SessionMachine;
+  #hitsBefore = 0;
   #machine: SessionMachine;
   #replica: SimReplica | undefined;
   /** The replica's acknowledgement counts, from before it is in-sync (rule 1). */
@@ -53,12 +64,13 @@ export class SimLog implements CommitLog<Command> {
   #joinPending = false;
   #lastItem: { hash: number } | undefined;
 
-  constructor(clock: VirtualClock, random: Random, machine: SessionMachine, lastIndex: LogIndex) {
-    this.#clock = clock;
-    this.#random = random;
-    this.#machine = machine;
-    this.lastIndex = lastIndex;
-    this.commitIndex = lastIndex;
+  constructor(options: SimLogOptions) {
+    this.#clock = options.clock;
+    this.#random = options.random;
+    this.#machine = options.machine;
+    this.#newMachine = options.newMachine;
+    this.lastIndex = options.lastIndex;
+    this.commitIndex = options.lastIndex;
   }
 
   get replica(): SimReplica | undefined {
@@ -85,9 +97,12 @@ export class SimLog implements CommitLog<Command> {
     if (this.#lastItem !== undefined) this.#lastItem.hash = this.#machine.stateHash();
   }
 
-  addReplica(replica: SimReplica): void {
+  /** Begins to copy the state to the other gateway. */
+  addReplica(): void {
+    const replica = new SimReplica(this.#newMachine());
     this.#replica = replica;
     this.#images = this.#machine.snapshot(this.lastIndex + 1);
+    this.#hitsBefore = this.#machine.totalLimitHits;
     this.#nextImages();
   }
 
@@ -112,6 +127,7 @@ export class SimLog implements CommitLog<Command> {
     if (images === undefined || replica === undefined || this.#dead) return;
     for (let n = this.#random.between(1, 3); n > 0; n -= 1) {
       const next = images.next();
+      if (next.done === true && this.#machine.totalLimitHits !== this.#hitsBefore) return this.#beginAnew();
       if (next.done === true) {
         this.#images = undefined;
         this.#required = true;
@@ -121,6 +137,12 @@ export class SimLog implements CommitLog<Command> {
       this.#send({ kind: 'image', image: next.value }, replica);
     }
     this.#clock.schedule(this.#random.between(1, 20), () => this.#nextImages());
+  }
+
+  /** A refusal because of all queues together cannot be seen by a copy that lacks some. */
+  #beginAnew(): void {
+    this.dropReplica();
+    this.addReplica();
   }
 
   #send(item: StreamItem, replica: SimReplica): void {

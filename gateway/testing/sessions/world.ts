@@ -9,7 +9,7 @@ import { checkApplied, checkDelivered, checkState } from './invariants.ts';
 import { Ledger } from './ledger.ts';
 import { SimClient } from './sim-client.ts';
 import { SimGateway } from './sim-gateway.ts';
-import { SimLog, SimReplica } from './sim-pair.ts';
+import { SimLog, type SimReplica } from './sim-pair.ts';
 import { worldDeliveryLimits, worldLimits } from './world-limits.ts';
 
 const calm: NetworkFaults = {
@@ -18,8 +18,8 @@ const calm: NetworkFaults = {
   lossRate: 0,
   duplicateRate: 0,
   segmentBytesMax: 1_200,
-  highBytes: 400,
-  lowBytes: 100,
+  highBytes: 90,
+  lowBytes: 40,
 };
 
 const storm: NetworkFaults = { ...calm, maxDelayMs: 60, lossRate: 0.1, duplicateRate: 0.1, segmentBytesMax: 7 };
@@ -65,7 +65,7 @@ export class World {
     this.random = new Random(options.seed);
     this.network = new SimulatedNetwork(this.clock, this.random, options.stormy ? storm : calm);
     this.backend = new Backend(this);
-    for (const name of ['ann', 'bob', 'ann2', 'cat']) this.#addClient(name, name.slice(0, 3));
+    for (const name of ['ann', 'bob', 'cat', 'ann2']) this.#addClient(name, name.slice(0, 3));
     this.#serve(options.plant.machine(), 0, 'first');
     this.gateway?.submit({ kind: 'configure', limits: worldLimits });
     this.clock.schedule(beatMs, () => this.#beat());
@@ -105,7 +105,7 @@ export class World {
   startBackup(): void {
     const gateway = this.gateway;
     if (gateway === undefined || gateway.options.log.replica !== undefined) return;
-    gateway.options.log.addReplica(new SimReplica(this.#options.plant.machine()));
+    gateway.options.log.addReplica();
   }
 
   crashBackup(): void {
@@ -151,7 +151,7 @@ export class World {
     this.#incarnations += 1;
     this.#epoch += 1;
     const { plant, secondLogin } = this.#options;
-    const log = new SimLog(this.clock, this.random, machine, lastIndex);
+    const log = new SimLog({ clock: this.clock, random: this.random, machine, newMachine: plant.machine, lastIndex });
     const gateway = new SimGateway({
       incarnation: this.#incarnations,
       clock: this.clock,
