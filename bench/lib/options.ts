@@ -27,7 +27,7 @@ export function benchOptions(argv: readonly string[], defaults: Partial<BenchOpt
       options: {
         sizes: { type: 'string', default: (defaults.sizes ?? []).join(',') },
         rounds: { type: 'string', default: String(defaults.rounds ?? 3) },
-        'warm-up': { type: 'string', default: String(defaults.warmUpSeconds ?? 3) },
+        'warm-up': { type: 'string', default: String(defaults.warmUpSeconds ?? 5) },
         measure: { type: 'string', default: String(defaults.measureSeconds ?? 5) },
         only: { type: 'string' },
         json: { type: 'string' },

@@ -36,11 +36,11 @@ async function run(contestant: Contestant, programs: string, connections: number
   return withLoad(contestant, programs, flags, async (gateway, load, zones) => {
     await load.event('measuring', 60_000 + options.warmUpSeconds * 1000);
     const before = { gateway: cpuSecondsOf(gateway.process.pid), zones: cpuSecondsOf(zones.pid) };
-    await load.event('measured', 30_000 + options.measureSeconds * 1000);
+    await load.event('measured', 60_000 + options.measureSeconds * 1000);
     const gatewayCpu = cpuSecondsOf(gateway.process.pid) - before.gateway;
     const zoneCpu = cpuSecondsOf(zones.pid) - before.zones;
     const residentBytes = residentBytesOf(gateway.process.pid);
-    const done = await load.event('done', 30_000);
+    const done = await load.event('done', 60_000);
     const [requests, seconds] = [Number(done['requests']), Number(done['seconds'])];
     return {
       contestant,

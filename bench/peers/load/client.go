@@ -16,7 +16,10 @@ import (
 	"gatesvr.io/bench/peers/wire"
 )
 
-const ackEvery = 8
+const (
+	ackEvery      = 8
+	answerTimeout = 30 * time.Second
+)
 
 // client is one session of the load; its own goroutine does everything after connect.
 type client struct {
@@ -199,7 +202,7 @@ func (c *client) run(inFlight int, measure *window) error {
 				return err
 			}
 		}
-		c.stream.SetReadDeadline(now.Add(10 * time.Second))
+		c.stream.SetReadDeadline(now.Add(answerTimeout))
 		push, err := c.read()
 		if err != nil {
 			return fmt.Errorf("%s: %w", c.openid, err)
@@ -225,7 +228,7 @@ func (c *client) hold(ctx context.Context) error {
 		if err := c.flush(); err != nil {
 			return err
 		}
-		c.stream.SetReadDeadline(time.Now().Add(10 * time.Second))
+		c.stream.SetReadDeadline(time.Now().Add(answerTimeout))
 		push, err := c.read()
 		if err != nil {
 			return err
