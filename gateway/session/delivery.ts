@@ -107,8 +107,7 @@ export class Delivery {
    */
   ackVerdict(connection: Connection, upTo: number): 'ok' | 'old' | 'past' | 'unbound' {
     const wire = this.#byConnection.get(connection);
-    // A START that is applied but not committed has been told where its stream begins: older acks must not move that.
-    if (wire === undefined || wire.session.connection !== connection) return 'unbound';
+    if (wire === undefined || !isNewest(wire)) return 'unbound';
     const { ackUpTo } = wire.session.queue;
     if (upTo <= ackUpTo) return 'old';
     return upTo < wire.next ? 'ok' : 'past';
@@ -120,7 +119,7 @@ export class Delivery {
    */
   resend(connection: Connection, seqId: number, nowMs: number): void {
     const wire = this.#byConnection.get(connection);
-    if (wire === undefined || wire.blockedSinceMs !== undefined || seqId >= wire.next) return;
+    if (wire === undefined || !isNewest(wire) || wire.blockedSinceMs !== undefined || seqId >= wire.next) return;
     const entry = wire.session.queue.entry(seqId);
     if (entry === undefined || entry.binding !== wire.session.binding) return;
     if (entry.logIndex > this.#options.commitIndex()) return;
@@ -154,7 +153,7 @@ export class Delivery {
 
   #pump(wire: Wire, nowMs: number): void {
     const { queue } = wire.session;
-    if (wire.session.state === 'closed') return;
+    if (!isNewest(wire)) return;
     wire.forgetAcked();
     if (wire.next <= queue.ackUpTo) wire.next = queue.ackUpTo + 1;
     const { limits, port } = this.#options;
@@ -176,7 +175,7 @@ export class Delivery {
 
   #check(wire: Wire, nowMs: number): void {
     const { ackTimeoutMs, maxRetries, slowConsumerMs } = this.#options.limits;
-    while (wire.blockedSinceMs === undefined) {
+    while (wire.blockedSinceMs === undefined && isNewest(wire)) {
       const run = wire.runSentBy(nowMs - ackTimeoutMs);
       if (run === undefined) break;
       if (run.attempts > maxRetries) {
@@ -193,7 +192,8 @@ export class Delivery {
     }
     const { oldestSentMs } = wire;
     // While it is blocked nothing is sent again, so the ack timeout has nothing to do before the slow consumer's.
-    if (oldestSentMs !== undefined && blockedSinceMs === undefined) this.#arm(wire, oldestSentMs + ackTimeoutMs);
+    if (oldestSentMs !== undefined && wire.blockedSinceMs === undefined && isNewest(wire))
+      this.#arm(wire, oldestSentMs + ackTimeoutMs);
   }
 
   /** @returns the last number that was sent again. */
@@ -230,4 +230,12 @@ export class Delivery {
     this.#bySession.delete(wire.session.sessionId);
     this.#byConnection.delete(wire.connection);
   }
+}
+
+/**
+ * Whether no newer START was applied, committed or not. One that was has been told where its stream begins, and may have
+ * acknowledged what this connection was to get: from then on nothing is sent here, and no ack from here counts.
+ */
+function isNewest(wire: Wire): boolean {
+  return wire.session.connection === wire.connection;
 }
