@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Child } from '../../bench/lib/child.ts';
 import {
   allZoneIds,
@@ -16,10 +16,12 @@ const setUpDeadlineMs = 300_000;
 const clientDeadlineMs = 120_000;
 const growthMax = 24 * 1024 * 1024;
 
+let goClient: string;
 let gateway: RunningGateway;
 let zones: readonly Child[] = [];
 
 beforeAll(async () => {
+  goClient = join(await buildGo('e2e/interop/go', ['.'], process.env), 'interop');
   gateway = await startGateway(['--log-level=error', ...patientFlags]);
   zones = await startExampleZones(gateway, allZoneIds);
 }, setUpDeadlineMs);
@@ -29,14 +31,8 @@ afterAll(async () => {
 });
 
 describe('a client on quic-go', () => {
-  let program: string;
-
   const run = (job: string, ...flags: readonly string[]) =>
-    checksOf(program, ['--addr', gateway.quicAddress, ...flags, job]);
-
-  beforeAll(async () => {
-    program = join(await buildGo('e2e/interop/go', ['.'], process.env), 'interop');
-  }, setUpDeadlineMs);
+    checksOf(goClient, ['--addr', gateway.quicAddress, ...flags, job]);
 
   it('does start, heartbeat, business, push, ack and stop', { timeout: clientDeadlineMs }, async () => {
     expect(failed(await run('main', '--openid', 'go-用户'))).toEqual([]);
@@ -70,5 +66,33 @@ describe('a client on aioquic', () => {
   it('does start, heartbeat, business, push, ack, resume and stop', { timeout: clientDeadlineMs }, async () => {
     const client = join(import.meta.dirname, 'python', 'client.py');
     expect(failed(await checksOf('python3', [client, gateway.quicAddress, 'python-用户'], env))).toEqual([]);
+  });
+});
+
+describe('zones on grpc-go', () => {
+  let programs: string;
+  let own: RunningGateway;
+  let foreign: Child | undefined;
+
+  beforeAll(async () => {
+    programs = await buildGo('bench/peers', ['zone'], process.env);
+  }, setUpDeadlineMs);
+
+  beforeEach(async () => {
+    own = await startGateway(['--log-level=error', ...patientFlags]);
+  }, setUpDeadlineMs);
+
+  afterEach(async () => {
+    await foreign?.stop();
+    await own?.process.stop();
+  }, setUpDeadlineMs);
+
+  it.each([
+    { words: 'that have Exchange', flags: [] },
+    { words: 'that have only ProcessRequest', flags: ['--unary'] },
+  ])('$words serve and push', { timeout: clientDeadlineMs }, async ({ flags }) => {
+    foreign = await startGoZones(programs, own, flags);
+    const checks = await checksOf(goClient, ['--addr', own.quicAddress, '--openid', 'foreign-zone', 'main']);
+    expect(failed(checks)).toEqual([]);
   });
 });
