@@ -7,6 +7,7 @@ import {
   type RunningGateway,
   startExampleZones,
   startGateway,
+  startGoZones,
 } from '../../bench/lib/gateways.ts';
 import { residentBytesOf } from '../../bench/lib/process-usage.ts';
 import { buildGo } from '../../bench/lib/toolchain.ts';
