@@ -2,8 +2,14 @@ import { createHmac } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { UsageError } from '../lib/errors.ts';
+import { main as gatewayMain } from '../main.ts';
+import { main as adminMain } from './admin-command.ts';
+import { main as benchMain } from './bench-command.ts';
+import { main as clientMain } from './client-command.ts';
 import { gatesvr } from './testing/gatesvr-process.ts';
+import { main as upstreamMain } from './upstream-command.ts';
 
 let folder = '';
 beforeAll(() => {
@@ -14,43 +20,46 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 /** Processes on a busy machine are slow to start. */
 const timeout = 60_000;
 
+const subcommands: Readonly<Record<string, (argv: string[]) => Promise<number>>> = {
+  gateway: gatewayMain,
+  upstream: upstreamMain,
+  client: clientMain,
+  bench: benchMain,
+  admin: adminMain,
+};
+
+/** Runs a subcommand in this process. */
+function run([name, ...argv]: readonly string[]): Promise<number> {
+  const main = subcommands[name ?? ''];
+  if (main === undefined) throw new Error(`${name}: no such subcommand`);
+  return main(argv);
+}
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
 describe('help', () => {
+  const adminNames = ['status', 'sessions', 'kick', 'drain', 'promote', 'demote', 'limits', 'zones'];
   it.each([
-    [[]],
-    [['gateway']],
-    [['upstream']],
-    [['client']],
-    [['bench']],
-    [['admin']],
-    ...[
-      'status',
-      'sessions',
-      'kick',
-      'drain',
-      'promote',
-      'demote',
-      'limits',
-      'zones',
-      'push',
-      'broadcast',
-      'token',
-    ].map((name) => [['admin', name]]),
-  ])('%j has usage and examples', { timeout }, async (args: string[]) => {
-    const { code, stdout, stderr } = await gatesvr(...args, '--help');
-    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    ...Object.keys(subcommands).map((name) => [[name]]),
+    ...[...adminNames, 'push', 'broadcast', 'token'].map((name) => [['admin', name]]),
+  ])('%j has usage and examples', async (args) => {
+    let stdout = '';
+    vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
+      stdout += text;
+      return true;
+    });
+    expect(await run([...args, '--help'])).toBe(0);
     expect(stdout).toContain(`Usage: ${['gatesvr', ...args].join(' ')}`);
     expect(stdout).toMatch(/Examples:\n {2}\S/);
   });
 
   it('lists only subcommands that exist', { timeout }, async () => {
-    const { stdout } = await gatesvr('--help');
-    expect(stdout.match(/^ {2}(?!gatesvr)\w+/gm)?.map((name) => name.trim())).toEqual([
-      'gateway',
-      'upstream',
-      'client',
-      'bench',
-      'admin',
-    ]);
+    const { code, stdout, stderr } = await gatesvr('--help');
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    const names = stdout.match(/^ {2}(?!gatesvr)\w+/gm)?.map((name) => name.trim());
+    expect(names).toEqual(Object.keys(subcommands));
   });
 
   it('says the version', { timeout }, async () => {
@@ -58,9 +67,8 @@ describe('help', () => {
   });
 });
 
-describe('wrong usage ends with 2 and one line', () => {
+describe('wrong usage', () => {
   it.each([
-    [['clinet'], 'clinet: expected gateway, upstream, client, bench, admin, did you mean client?'],
     [['client', '--opneid', 'alice'], '--opneid: unknown flag, did you mean --openid?'],
     [['client'], '--openid: missing'],
     [['client', '--openid', 'x'.repeat(129), '--insecure'], '--openid: 129 bytes: expected 1 to 128'],
@@ -83,12 +91,18 @@ describe('wrong usage ends with 2 and one line', () => {
     [['admin', 'token', '--openid', 'alice'], '--secret-file: missing'],
     [['bench', 'nothing'], 'bench: nothing: expected'],
     [['gateway', '--max-frame-bytes', 'many'], 'max_frame_bytes'],
-  ])('%j', { timeout }, async (args, message) => {
-    const { code, stdout, stderr } = await gatesvr(...args);
-    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
-    expect(stderr).toContain(message);
-    expect(stderr.trimEnd().split('\n')).toHaveLength(1);
-    expect(stderr).toMatch(/^gatesvr: /);
+  ])('%j is said in one line', async (args, message) => {
+    const error = await run(args).catch((thrown) => thrown);
+    expect(error).toBeInstanceOf(UsageError);
+    expect(error.message).toContain(message);
+    expect(error.message).not.toContain('\n');
+  });
+
+  it('ends the process with 2', { timeout }, async () => {
+    const text = 'gatesvr: clinet: expected gateway, upstream, client, bench, admin, did you mean client?';
+    expect(await gatesvr('clinet')).toEqual({ code: 2, stdout: '', stderr: `${text} (see gatesvr --help)\n` });
+    const { code, stderr } = await gatesvr('client');
+    expect({ code, stderr }).toEqual({ code: 2, stderr: 'gatesvr: --openid: missing: expected who connects\n' });
   });
 
   it('no subcommand at all prints the usage', { timeout }, async () => {

@@ -76,9 +76,10 @@ export async function main(argv: readonly string[]): Promise<number> {
   const headers = headersOf(values.header);
   const timeoutMs = duration('timeout', values.timeout);
   const output = clientOutput(values.json === true);
+  const options = connectOptions(values, timeoutMs, output);
   const stopped = Promise.withResolvers<string>();
   onStopSignal(stopped.resolve);
-  const connecting = connect(connectOptions(values, timeoutMs, output));
+  const connecting = connect(options);
   const client = await Promise.race([connecting, stopped.promise]);
   if (typeof client === 'string') return exitCodes.failure;
   try {

@@ -69,7 +69,10 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 try {
   process.exit(await run(process.argv.slice(2)));
 } catch (error) {
-  process.stderr.write(`gatesvr: ${errorMessage(error)}\n`);
+  const message = errorMessage(error);
+  // Configuration may have several problems, one a line; anything else has one line.
+  const text = error instanceof UsageError ? message : message.split('\n')[0];
+  process.stderr.write(`gatesvr: ${text}\n`);
   const code = error instanceof CommandError ? error.exitCode : exitCodes.failure;
   process.exit(error instanceof UsageError ? exitCodes.usage : code);
 }
