@@ -16,10 +16,13 @@ interface Outcome {
 process.chdir(new URL('../', import.meta.url).pathname);
 const scratch = mkdtempSync(join(tmpdir(), 'gatesvr-test-'));
 
+/** Colours only for a terminal, whatever the environment says. */
+const env = { ...process.env, ...(process.stdout.isTTY ? { FORCE_COLOR: '1' } : { NO_COLOR: '1', FORCE_COLOR: '0' }) };
+
 /** Runs a program, shows what it says, and keeps it. */
 function run(command: string, args: readonly string[]): Promise<Outcome> {
   return new Promise((resolve) => {
-    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], env });
     let output = '';
     const show = (to: NodeJS.WriteStream) => (chunk: Buffer) => {
       output += chunk;
@@ -33,7 +36,7 @@ function run(command: string, args: readonly string[]): Promise<Outcome> {
 }
 
 const checks: readonly (readonly [string, string, ...string[]])[] = [
-  ['format and lint', 'biome', 'ci', '.'],
+  ['format and lint', 'biome', 'ci', `--colors=${process.stdout.isTTY ? 'force' : 'off'}`, '.'],
   ['types', 'tsc', '--noEmit'],
   ['unused code', 'knip', '--no-progress'],
   ['generate from proto/', 'buf', 'generate', '--output', scratch],
