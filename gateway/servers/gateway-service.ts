@@ -1,4 +1,4 @@
-import type { ServerDuplexStream, ServerUnaryCall, sendUnaryData } from '@grpc/grpc-js';
+import { type ServerDuplexStream, type ServerUnaryCall, type sendUnaryData, status } from '@grpc/grpc-js';
 import {
   type BroadcastPushRequest,
   type BroadcastPushResponse,
@@ -186,7 +186,9 @@ function pushStream(context: HandlerContext, stream: ServerDuplexStream<PushBatc
     const { items, producerId } = batch;
     const first = safeNumber(batch.firstNumber);
     if (items.length > batchItemsMax || first === undefined) {
-      stream.destroy(new Error(`items: ${items.length}: expected at most ${batchItemsMax}`));
+      const details = `items: ${items.length}: expected at most ${batchItemsMax}, numbered below 2^53`;
+      // grpc-js turns an error event into the call's status; destroying the stream would tell the caller nothing.
+      stream.emit('error', { code: status.INVALID_ARGUMENT, details });
       return;
     }
     const results: PushResult[] = new Array(items.length);
@@ -203,7 +205,7 @@ function pushStream(context: HandlerContext, stream: ServerDuplexStream<PushBatc
     });
   });
   stream.on('end', () => stream.end());
-  stream.on('error', () => stream.destroy());
+  stream.on('error', () => stream.removeAllListeners('data'));
 }
 
 function pauseUntilDrained(stream: ServerDuplexStream<PushBatch, PushResultBatch>): void {
