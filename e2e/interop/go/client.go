@@ -198,6 +198,10 @@ func (c *client) start(request *gen.StartRequest) (*gen.StartResponse, error) {
 		return nil, err
 	}
 	push, err := c.receive()
+	if closed, ok := errors.AsType[*quic.ApplicationError](err); ok && closed.Remote {
+		// quic-go drops what was not read yet when the close comes right behind it: the code says the same.
+		return &gen.StartResponse{Error: &gen.Error{Code: gen.ErrorCode(closed.ErrorCode)}}, nil
+	}
 	if err != nil {
 		return nil, fmt.Errorf("waiting for the answer to START: %w", err)
 	}

@@ -28,7 +28,7 @@ var closers = [][]byte{
 // flood sends bad frames of all kinds from a few sessions at once. A connection the gateway closes is opened again.
 func flood(result *report, address, openid string, count int) {
 	result.run(fmt.Sprintf("%d bad frames", count), func() error {
-		var block atomic.Int64
+		var block, resets atomic.Int64
 		failures := make([]error, floodSessions)
 		var sessions sync.WaitGroup
 		for i := range failures {
@@ -38,11 +38,14 @@ func flood(result *report, address, openid string, count int) {
 					if mine*1000 >= count {
 						return
 					}
-					failures[i] = thousandFrames(address, fmt.Sprintf("%s-%d", openid, i), mine)
+					failures[i] = thousandFrames(address, fmt.Sprintf("%s-%d", openid, i), mine, &resets)
 				}
 			})
 		}
 		sessions.Wait()
+		if most := int64(1 + count/1000*closersPerThousand/100); resets.Load() > most {
+			failures = append(failures, fmt.Errorf("%d closes were resets without a code, at most %d may be", resets.Load(), most))
+		}
 		return errors.Join(failures...)
 	})
 	result.run("a login after the flood", func() error {
@@ -55,14 +58,17 @@ func flood(result *report, address, openid string, count int) {
 	})
 }
 
-func thousandFrames(address, openid string, block int) error {
+// thousandFrames is one block of a flood. A close that was lost shows as a stateless reset, which has no code.
+func thousandFrames(address, openid string, block int, resets *atomic.Int64) error {
 	if err := garbage(address, datagramsPerThousand); err != nil {
 		return fmt.Errorf("block %d, garbage: %w", block, err)
 	}
 	for i := range closersPerThousand {
 		closer := closers[(block*closersPerThousand+i)%len(closers)]
 		err := onConnection(address, closes(closer, protocol, tooLarge, badMessage))
-		if err != nil {
+		if _, reset := errors.AsType[*quic.StatelessResetError](err); reset {
+			resets.Add(1)
+		} else if err != nil {
 			return fmt.Errorf("block %d, %.20x: %w", block, closer, err)
 		}
 	}

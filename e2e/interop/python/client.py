@@ -105,13 +105,26 @@ class Session:
         want(push.type == kind and push.msg_id == msg_id, f"want type {kind} for {msg_id}, got {push}")
         return push
 
-    async def start(self):
+    async def answer_to_start(self):
         start = pb.StartRequest(
             openid=self.openid, client_id="python-interop", resume_token=self.token, session_id=self.session_id,
             epoch=self.epoch, received_seq_id=self.received,
         )
         push = await self.expect(pb.PUSH_START_RESPONSE, self.send(pb.REQUEST_START, start))
-        response = pb.StartResponse.FromString(push.payload)
+        return pb.StartResponse.FromString(push.payload)
+
+    async def refused(self, code):
+        """A START that fails: the answer says why, and the connection is closed with the same code."""
+        response = await self.answer_to_start()
+        want(not response.success and response.error.code == code, f"START was answered {response}")
+        want((await self.closed()).error_code == code, "closed with another code")
+
+    async def closed(self):
+        async with asyncio.timeout(PATIENCE):
+            return await self.protocol.ended
+
+    async def start(self):
+        response = await self.answer_to_start()
         want(response.success and len(response.resume_token) >= 16, f"START was answered {response}")
         want(response.next_seq_id == self.received + 1, f"next_seq_id {response.next_seq_id} after {self.received}")
         want(response.resume_token != self.token, "the resume token was not replaced")
@@ -135,8 +148,7 @@ class Session:
 
     async def stop(self):
         self.send(pb.REQUEST_STOP)
-        async with asyncio.timeout(PATIENCE):
-            event = await self.protocol.ended
+        event = await self.closed()
         want(event.error_code == 0 and event.frame_type is None, f"stop was answered with {event}")
 
 
@@ -194,6 +206,9 @@ async def main_job(session, done):
         done("resume")
         await session.stop()
         done("stop")
+    async with session.connection():
+        await session.refused(pb.ERROR_SESSION_NOT_FOUND)
+        done("resume of a stopped session refused")
 
 
 def main():
