@@ -18,7 +18,7 @@ import type { Logger } from './lib/log.ts';
 import { createMetrics, type Metrics } from './lib/metrics.ts';
 import { RequestMeter } from './lib/request-meter.ts';
 import { version } from './lib/version.ts';
-import { Lifecycle } from './lifecycle.ts';
+import { type Gateway, Lifecycle } from './lifecycle.ts';
 import { errorCodeName } from './protocol/error-codes.ts';
 import { adminService } from './servers/admin-service.ts';
 import { gatewayService } from './servers/gateway-service.ts';
@@ -40,14 +40,6 @@ export interface GatewayOptions {
   readonly log: Logger;
   /** Reads a file that the configuration names. */
   readonly readFile: (path: string) => string;
-}
-
-/** A running gateway. */
-export interface Gateway {
-  /** Puts in force what may change while running: limits, queues, timeouts, certificate. @throws when it is refused. */
-  reload(config: Config, certificate: Certificate): void;
-  /** Sends clients away, lets answers under way out, closes everything; bounded by server.drain_timeout. */
-  stop(): Promise<void>;
 }
 
 /**

@@ -2,7 +2,6 @@ import type { DemoteResponse, GatewayStatus, PromoteResponse } from '../proto/ge
 import type { Config } from './config.ts';
 import type { GatewayCore } from './core.ts';
 import type { Certificate } from './dev-certificate.ts';
-import type { Gateway } from './gateway.ts';
 import type { GatewayControl } from './handlers/control.ts';
 import { Drain } from './handlers/drain.ts';
 import { type GatewayIdentity, gatewayStatus } from './handlers/status.ts';
@@ -24,6 +23,14 @@ export interface LifecycleOptions {
   readonly identity: GatewayIdentity;
   readonly transport: ServerTransport;
   readonly housekeeping: Housekeeping;
+}
+
+/** A running gateway. */
+export interface Gateway {
+  /** Puts in force what may change while running: limits, queues, timeouts, certificate. @throws when it is refused. */
+  reload(config: Config, certificate: Certificate): void;
+  /** Sends clients away, lets answers under way out, closes everything; bounded by server.drain_timeout. */
+  stop(): Promise<void>;
 }
 
 interface Closable {

@@ -1,10 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { type Config, configHelp, type LoadedConfig, loadConfig } from './config.ts';
 import { type Certificate, makeDevCertificate } from './dev-certificate.ts';
-import { type Gateway, startGateway } from './gateway.ts';
+import { startGateway } from './gateway.ts';
 import { systemClock } from './lib/clock.ts';
 import { errorMessage, UsageError } from './lib/errors.ts';
 import { createLogger, type RootLogger } from './lib/logger.ts';
+import type { Gateway } from './lifecycle.ts';
 
 const usage = `gatesvr gateway: the QUIC gateway
 
