@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createClientHub, type GatesvrClientHub } from '../client/client.ts';
+import { createClientHub, type GatesvrClientHub, type SessionReset } from '../client/client.ts';
 import { freeAddresses } from './testing/free-addresses.ts';
 import { eventually, GatesvrProcess, gatesvr } from './testing/gatesvr-process.ts';
 
@@ -7,6 +7,7 @@ const timeout = 120_000;
 let quic = '';
 let grpc = '';
 let gateway: GatesvrProcess;
+let gatewayFlags: string[] = [];
 const zones: GatesvrProcess[] = [];
 
 function client(...flags: string[]) {
@@ -21,8 +22,21 @@ beforeAll(async () => {
   const [quicAddress, grpcAddress, http, metrics] = await freeAddresses(4);
   quic = quicAddress;
   grpc = grpcAddress;
-  const flags = ['--quic-addr', quic, '--grpc-addr', grpc, '--http-addr', http, '--metrics-addr', metrics];
-  gateway = new GatesvrProcess(['gateway', '--dev', '--overload-protection-enabled=false', ...flags]);
+  const flags = [
+    'gateway',
+    '--dev',
+    '--overload-protection-enabled=false',
+    '--quic-addr',
+    quic,
+    '--grpc-addr',
+    grpc,
+    '--http-addr',
+    http,
+    '--metrics-addr',
+    metrics,
+  ];
+  gatewayFlags = flags;
+  gateway = new GatesvrProcess(flags);
   for (const zone of ['001', '003']) {
     zones.push(new GatesvrProcess(['upstream', '--zone', zone, '--addr', '127.0.0.1:0', '--gateway', grpc]));
   }
@@ -156,6 +170,36 @@ describe('the SDK on real connections', () => {
       expect(answers).toEqual(Array.from({ length: 40 }, (_, i) => `request ${i}`));
       expect(seen).toEqual(Array.from({ length: 100 }, (_, i) => `push ${i + 1}`));
     }
+    await hub.shutdown();
+  });
+});
+
+describe('a gateway that is killed and comes back empty', () => {
+  it('costs the session, which is said, and not the client', { timeout }, async () => {
+    const hub = await createClientHub({ trust: { insecure: true } });
+    const resets: SessionReset[] = [];
+    const states: string[] = [];
+    const client = await hub.connect({
+      endpoints: [quic],
+      openid: 'alice',
+      backoffMaxMs: 500,
+      connectTimeoutMs: 1_000,
+      onSessionReset: (reset) => resets.push(reset),
+      onStateChange: (state) => states.push(state),
+    });
+    const before = client.sessionId;
+    await gateway.stop('SIGKILL');
+    const answer = client.request('echo', 'still here', { timeoutMs: 60_000 });
+    await eventually('loss', () => (client.state === 'reconnecting' ? true : undefined));
+    // Sent into the void, so nobody knows what became of it; what is asked now waits.
+    const waiting = client.request('echo', 'and again', { timeoutMs: 60_000 });
+    gateway = new GatesvrProcess(gatewayFlags);
+    await expect(answer).rejects.toMatchObject({ name: 'SessionLostError', outcome: 'unknown' });
+    expect(Buffer.from(await waiting).toString()).toBe('and again');
+    expect(resets).toMatchObject([{ lostRequests: 1 }]);
+    expect(client.sessionId).not.toBe(before);
+    expect(states.at(-1)).toBe('connected');
+    await client.close();
     await hub.shutdown();
   });
 });

@@ -75,6 +75,12 @@ export function checkClientOptions(options: ClientOptions): void {
   }
 }
 
+/** @throws {RangeError} */
+export function checkRequestOptions({ timeoutMs }: RequestOptions): void {
+  if (timeoutMs === undefined || (timeoutMs > 0 && Number.isFinite(timeoutMs))) return;
+  throw new RangeError(`timeoutMs: ${timeoutMs}: expected a finite number above 0`);
+}
+
 /** The options' own times and limits over the defaults. */
 export function tuningOf(options: ClientOptions): SessionTuning {
   const tuning: Record<string, number> = { ...defaultTuning };

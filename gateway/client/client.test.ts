@@ -178,6 +178,7 @@ describe('a client', () => {
     transport().gateway.refusals.push(ErrorCode.ERROR_ZONE_UNAVAILABLE);
     const failure = await client.request('echo', 'hi', { retry: false }).catch((error) => error);
     expect(failure).toBeInstanceOf(RequestError);
+    await expect(client.request('echo', 'hi', { timeoutMs: Number.NaN })).rejects.toThrow('timeoutMs: NaN: expected');
     expect(failure).toMatchObject({ code: 1005, codeName: 'ZONE_UNAVAILABLE', outcome: 'refused', retryAfterMs: 100 });
     await client.close();
   });

@@ -7,6 +7,7 @@ import { ClientHub, type OpenClientTransport } from './client-hub.ts';
 import {
   type ClientOptions,
   checkClientOptions,
+  checkRequestOptions,
   type PushHandler,
   type RequestOptions,
   type ResponseWithInfo,
@@ -188,11 +189,12 @@ export class GatesvrClient {
   }
 
   /** As `request`, with the response's headers and number. */
-  requestWithInfo(
+  async requestWithInfo(
     action: string,
     data: Uint8Array | string = '',
     options: RequestOptions = {},
   ): Promise<ResponseWithInfo> {
+    checkRequestOptions(options);
     return this.#driver.request(action, typeof data === 'string' ? utf8.encode(data) : data, options);
   }
 
