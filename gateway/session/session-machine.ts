@@ -230,7 +230,8 @@ export class SessionMachine {
   }
 
   /**
-   * The state piece by piece, taken while commands go on; see `exportImages`.
+   * The state piece by piece, taken while commands go on; see `exportImages`. A copy gets the first image before any of
+   * those commands.
    * @param startIndex The index of the next command that will be applied.
    */
   snapshot(startIndex: LogIndex): Generator<SnapshotImage, void, void> {

@@ -3,14 +3,14 @@ import type { Outcome } from '../../session/effect.ts';
 import { bodyOf, check } from './ledger.ts';
 import type { SimGateway } from './sim-gateway.ts';
 import type { World } from './world.ts';
+import { worldLimits } from './world-limits.ts';
 
 interface SentPush {
   readonly command: PushCommand;
   readonly content: number;
+  readonly sentAtMs: number;
   /** The first committed answer, with the history it was given in. */
-  answer:
-    | { readonly outcome: Extract<Outcome, { kind: 'push' }>; readonly history: string; readonly atMs: number }
-    | undefined;
+  answer: { readonly outcome: Extract<Outcome, { kind: 'push' }>; readonly history: string } | undefined;
 }
 
 const overflowPadding = 0;
@@ -82,7 +82,7 @@ export class Backend {
       body: bodyOf(content, padding),
       ...target,
     };
-    const sent: SentPush = { command, content, answer: undefined };
+    const sent: SentPush = { command, content, sentAtMs: this.#world.clock.nowMs(), answer: undefined };
     this.pushes.push(sent);
     this.#submit(sent, committed);
   }
@@ -90,7 +90,7 @@ export class Backend {
   /** Sends a push again as if its answer had been lost. */
   repeat(which: number): void {
     const sent = this.pushes[this.pushes.length - 1 - (which % Math.max(1, this.pushes.length))];
-    if (sent !== undefined && sent.command.identity.kind !== 'none') this.#submit(sent, () => {});
+    if (sent !== undefined && this.#mayRepeat(sent)) this.#submit(sent, () => {});
   }
 
   broadcast(zoneIds: readonly string[], openids: readonly string[], ttlMs: number, padding: number): void {
@@ -123,9 +123,15 @@ export class Backend {
   /** Whoever did not hear what became of a push asks the new primary. */
   primaryChanged(): void {
     for (const sent of [...this.#unanswered]) {
-      if (sent.command.identity.kind === 'none') this.#unanswered.delete(sent);
-      else this.#submit(sent, () => {});
+      if (this.#mayRepeat(sent)) this.#submit(sent, () => {});
+      else this.#unanswered.delete(sent);
     }
+  }
+
+  /** After the horizon nobody repeats: the outcome stays unknown (rule 11). */
+  #mayRepeat(sent: SentPush): boolean {
+    const passedMs = this.#world.clock.nowMs() - sent.sentAtMs;
+    return sent.command.identity.kind !== 'none' && passedMs < worldLimits.pushDedupeHorizonMs - 1_000;
   }
 
   #identity(content: number): PushIdentity {
@@ -149,10 +155,9 @@ export class Backend {
   }
 
   #answered(sent: SentPush, outcome: Extract<Outcome, { kind: 'push' }>, history: string): void {
-    const { ledger, clock } = this.#world;
+    const { ledger } = this.#world;
     const first = sent.answer;
-    const horizonMs = this.#world.gateway?.machine.limits.pushDedupeHorizonMs ?? 0;
-    const same = first !== undefined && first.history === history && clock.nowMs() - first.atMs < horizonMs;
+    const same = first !== undefined && first.history === history;
     if (same && outcome.status !== 'overloaded' && first.outcome.status !== 'overloaded') {
       const { status, sessionId, seqId } = first.outcome;
       const asFirst = outcome.status === status && outcome.sessionId === sessionId;
@@ -160,7 +165,7 @@ export class Backend {
         return `push ${sent.content}: first ${JSON.stringify(first.outcome)}, again ${JSON.stringify(outcome)}`;
       });
     }
-    if (!same) sent.answer = { outcome, history, atMs: clock.nowMs() };
+    if (!same) sent.answer = { outcome, history };
     if (outcome.status === 'ok') ledger.promised.push({ content: sent.content, sessionId: outcome.sessionId });
   }
 }

@@ -211,14 +211,20 @@ export class SimGateway implements NetworkEnd<UpFrame> {
         return this.options.toZone(this, served.sessionId, frame.clientSeq, frame.msgId);
       case 'resend':
         // The client asked for it: the only repeat that need not wait.
-        served.sentAtMs.delete(outcome.seqId);
-        return this.delivery.resend(served.id, outcome.seqId, this.options.clock.nowMs());
+        return this.#resend(served, outcome.seqId);
       case 'refused':
         this.#send(served.id, { type: 'error', msgId: frame.msgId, code: outcome.code });
         return;
       default:
         return;
     }
+  }
+
+  #resend(served: ServedConnection, seqId: number): void {
+    const sentAtMs = served.sentAtMs.get(seqId);
+    served.sentAtMs.delete(seqId);
+    this.delivery.resend(served.id, seqId, this.options.clock.nowMs());
+    if (sentAtMs !== undefined) served.sentAtMs.set(seqId, sentAtMs);
   }
 
   /** The request never reached its zone. */

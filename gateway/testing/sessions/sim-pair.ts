@@ -111,6 +111,7 @@ export class SimLog implements CommitLog<Command> {
     if (this.#replica !== undefined) this.#replica.gone = true;
     this.#replica = undefined;
     this.#required = false;
+    this.#joinPending = false;
     this.#images = undefined;
     this.commitIndex = this.lastIndex;
     this.released();

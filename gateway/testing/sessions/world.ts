@@ -67,7 +67,6 @@ export class World {
     this.backend = new Backend(this);
     for (const name of ['ann', 'bob', 'cat', 'ann2']) this.#addClient(name, name.slice(0, 3));
     this.#serve(options.plant.machine(), 0, 'first');
-    this.gateway?.submit({ kind: 'configure', limits: worldLimits });
     this.clock.schedule(beatMs, () => this.#beat());
     this.startBackup();
   }
@@ -96,7 +95,6 @@ export class World {
         this.#serve(replica.machine, replica.appliedIndex, undefined);
       } else {
         this.#serve(this.#options.plant.machine(), 0, `after ${this.#epoch}`);
-        this.gateway?.submit({ kind: 'configure', limits: worldLimits });
       }
       this.backend.primaryChanged();
     });
@@ -168,6 +166,7 @@ export class World {
       applied: (from, command, outcome) => checkApplied(this, from, command, outcome),
     });
     this.gateway = gateway;
+    gateway.submit({ kind: 'configure', limits: worldLimits });
     gateway.submit({ kind: 'promote', epoch: this.#epoch, history: newHistory ?? machine.history });
   }
 
