@@ -7,6 +7,7 @@ import {
   PushType,
   RequestType,
   type ServerPush,
+  StartRequest,
 } from '../../proto/gen/message.ts';
 import { ErrorCode } from '../protocol/error-codes.ts';
 import { HandlerHarness } from '../testing/handler-harness.ts';
@@ -69,12 +70,50 @@ describe('a connection before START', () => {
   it.each([
     ['an openid of 10 KB', { openid: 'x'.repeat(10_240) }],
     ['no openid at all', { openid: '' }],
+    ['an openid that is no UTF-8', { openid: 'a\ufffd' }],
   ])('answers %s with BAD_MESSAGE and closes', (_name, start) => {
     const { connection, response } = gateway.start(start);
     expect(response.success).toBe(false);
     expect(response.error?.code).toBe(ErrorCode.ERROR_BAD_MESSAGE);
     expect(gateway.closed.get(connection)?.code).toBe(ErrorCode.ERROR_BAD_MESSAGE);
     expect(gateway.context.sessions.counts().sessions).toBe(0);
+  });
+});
+
+describe('a client ahead of its rate', () => {
+  const beat = { type: RequestType.REQUEST_HEARTBEAT };
+  const runScheduled = () => {
+    for (const { run } of gateway.scheduled.splice(0)) run();
+  };
+
+  it('is slowed: its messages wait, in order, and are handled later', () => {
+    const { connection } = gateway.start({ openid: 'alice' });
+    for (let count = 0; count < 2_100; count += 1) gateway.send(connection, { ...beat, msgId: count + 1 });
+    const handled = gateway.pushes(connection).length - 1;
+    expect(handled).toBeLessThan(2_100);
+    runScheduled();
+    const order = Array.from({ length: 2_100 }, (_, at) => at + 1);
+    expect(gateway.pushes(connection).map((push) => push.msgId)).toEqual([1, ...order]);
+    expect(gateway.closed.has(connection)).toBe(false);
+  });
+
+  it('is closed with RATE_EXCEEDED when it goes on', () => {
+    const { connection } = gateway.start({ openid: 'alice' });
+    for (let count = 0; count < 6_000; count += 1) gateway.send(connection, beat);
+    expect(gateway.closed.get(connection)?.code).toBe(ErrorCode.ERROR_RATE_EXCEEDED);
+  });
+
+  it('whose address is ahead may still log in, a little later', () => {
+    const other = gateway.connect();
+    for (let noise = 0; noise < 10; noise += 1) {
+      const noisy = gateway.start({ openid: 'noisy' }).connection;
+      for (let count = 0; count < 2_005; count += 1) gateway.send(noisy, beat);
+    }
+    const payload = Buffer.from(StartRequest.encode(StartRequest.fromPartial({ openid: 'bob' })).finish());
+    gateway.send(other, { type: RequestType.REQUEST_START, payload });
+    expect(gateway.context.sessions.sessionOf('bob')).toBeUndefined();
+    runScheduled();
+    expect(gateway.context.sessions.sessionOf('bob')).toBeDefined();
   });
 });
 

@@ -97,7 +97,7 @@ export class Dispatcher implements TransportListener {
     }
     connection.waiting.push(frame.slice());
     connection.waitingBytes += frame.length;
-    if (connection.phase === 'open' && connection.waiting.length === 1) {
+    if (connection.phase !== 'starting' && connection.waiting.length === 1) {
       this.#context.schedule(aheadMs, () => this.#release(connection));
     }
   }

@@ -114,6 +114,8 @@ function readStart(
 
 function startProblem(start: StartRequest): string {
   const openidBytes = Buffer.byteLength(start.openid);
+  // What is no UTF-8 was decoded to replacement characters.
+  if (start.openid.includes('\ufffd')) return 'openid: expected UTF-8';
   if (openidBytes > openidBytesMax) return `openid: ${openidBytes} bytes: expected 1 to ${openidBytesMax}`;
   if (openidBytes === 0 && start.resumeToken.length === 0 && start.authToken === '')
     return 'openid: expected 1 to 128 bytes';
