@@ -63,8 +63,8 @@ function summary(slots: readonly SlotReport[], step: number, skip: number) {
     sent: perSecond((slot) => slot.sent),
     goodput: perSecond((slot) => slot.answered),
     refused: perSecond((slot) => slot.refused),
-    p50Ms: median(of.map((slot) => slot.p50)),
-    p99Ms: median(of.map((slot) => slot.p99)),
+    p50Ms: median(of.filter((slot) => slot.answered > 0).map((slot) => slot.p50)),
+    p99Ms: median(of.filter((slot) => slot.answered > 0).map((slot) => slot.p99)),
   };
 }
 
