@@ -32,7 +32,8 @@ export interface ShardPort {
   /** Incarnations that hold all that was committed. */
   readonly inSync: readonly string[];
   readonly peerHeartbeatLost: boolean;
-  submit(command: Command, committed?: (outcome: Outcome) => void): void;
+  /** @param dropped called instead of `committed` when the outcome will not be known here. */
+  submit(command: Command, committed?: (outcome: Outcome) => void, dropped?: () => void): void;
 }
 
 /** What the handlers need of the configuration, already checked. */

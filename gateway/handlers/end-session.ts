@@ -7,7 +7,6 @@ export function endSession(context: HandlerContext, connection: ClientConnection
   const { sessionId } = connection;
   connection.phase = 'closing';
   connection.closeAtMs = Number.POSITIVE_INFINITY;
-  context.shard.submit({ kind: 'close', sessionId, code, reason }, () =>
-    closeConnection(context, connection, code, reason),
-  );
+  const close = () => closeConnection(context, connection, code, reason);
+  context.shard.submit({ kind: 'close', sessionId, code, reason }, close, close);
 }

@@ -5,6 +5,13 @@ import type { HandlerContext } from './context.ts';
 /** How soon somebody who found no primary may ask again. */
 const retryAfterMs = 200;
 
+/** What a caller is told whose command was under way when the pair changed. */
+export const undecided: ErrorFields = {
+  code: ErrorCode.ERROR_TRY_LATER,
+  message: 'the pair changed before this was decided',
+  retryAfterMs,
+};
+
 /** Why this gateway may not decide anything for its shard now, and who may; undefined on the primary. */
 export function notPrimary({ shard }: HandlerContext): ErrorFields | undefined {
   if (shard.serving) return undefined;

@@ -61,6 +61,7 @@ export function pushToSession(context: HandlerContext, push: PushRequest, done: 
       context.meter.request('push', outcome.status === 'ok' ? 'ok' : 'refused', 0);
       done(outcome);
     },
+    () => done(refusedPush('unknown')),
   );
   context.turn.ask();
 }
@@ -78,11 +79,15 @@ export function pushToMany(
   const body = bodyOf(context, push.data, push.headers);
   if (body === undefined) return refused('too-large');
   const { identity, ttlMs, zoneIds, openids } = push;
-  context.shard.submit({ kind: 'broadcast', identity, body, ttlMs, zoneIds, openids }, (outcome) => {
-    if (outcome.kind !== 'broadcast') return;
-    context.meter.request('broadcast', outcome.status === 'ok' ? 'ok' : 'refused', 0);
-    done(outcome);
-  });
+  context.shard.submit(
+    { kind: 'broadcast', identity, body, ttlMs, zoneIds, openids },
+    (outcome) => {
+      if (outcome.kind !== 'broadcast') return;
+      context.meter.request('broadcast', outcome.status === 'ok' ? 'ok' : 'refused', 0);
+      done(outcome);
+    },
+    () => refused('unknown'),
+  );
   context.turn.ask();
 }
 

@@ -14,7 +14,7 @@ import type { Outcome, StartedOutcome } from '../session/effect.ts';
 import { zoneOf } from '../upstream/zone.ts';
 import type { ClientConnection } from './connection.ts';
 import type { HandlerContext } from './context.ts';
-import { notPrimary } from './leadership.ts';
+import { notPrimary, undecided } from './leadership.ts';
 import { closeConnection, reply } from './replies.ts';
 
 const openidBytesMax = 128;
@@ -177,7 +177,11 @@ function submitStart(
     ...(token === undefined ? {} : { token }),
     ...(place === undefined ? {} : { place }),
   };
-  context.shard.submit(command, (outcome) => started(context, attempt, openid, startedMs, outcome));
+  context.shard.submit(
+    command,
+    (outcome) => started(context, attempt, openid, startedMs, outcome),
+    () => failStart(context, attempt, notPrimary(context) ?? undecided),
+  );
 }
 
 function started(

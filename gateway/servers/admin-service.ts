@@ -15,7 +15,7 @@ import type {
 } from '../../proto/gen/admin.ts';
 import type { HandlerContext } from '../handlers/context.ts';
 import type { GatewayControl } from '../handlers/control.ts';
-import { notPrimary } from '../handlers/leadership.ts';
+import { notPrimary, undecided } from '../handlers/leadership.ts';
 import { errorMessage } from '../lib/errors.ts';
 import { limitsFromMessage } from '../overload/limits.ts';
 import { type ErrorFields, errorOf, safeNumber } from '../protocol/codec.ts';
@@ -76,10 +76,14 @@ function setZones(
   if (elsewhere !== undefined) return refused(elsewhere);
   const command = zonesCommand(call.request, context.settings.zoneCount);
   if (typeof command === 'string') return refused({ code: ErrorCode.ERROR_BAD_MESSAGE, message: command });
-  context.shard.submit(command, (outcome) => {
-    const revision = BigInt(outcome.kind === 'zones' ? outcome.revision : 0);
-    respond(null, { success: true, error: undefined, revision });
-  });
+  context.shard.submit(
+    command,
+    (outcome) => {
+      const revision = BigInt(outcome.kind === 'zones' ? outcome.revision : 0);
+      respond(null, { success: true, error: undefined, revision });
+    },
+    () => refused(undecided),
+  );
 }
 
 function zonesCommand(request: SetZonesRequest, zoneCount: number): SetZonesCommand | string {
@@ -179,5 +183,9 @@ function kick(
     code: ErrorCode.ERROR_KICKED,
     reason: reason.slice(0, 200),
   } as const;
-  context.shard.submit(close, () => respond(null, { success: true, error: undefined }));
+  context.shard.submit(
+    close,
+    () => respond(null, { success: true, error: undefined }),
+    () => respond(null, { success: false, error: errorOf(undecided) }),
+  );
 }

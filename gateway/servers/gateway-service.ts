@@ -16,7 +16,7 @@ import {
   type UnregisterUpstreamResponse,
 } from '../../proto/gen/upstream.ts';
 import type { HandlerContext } from '../handlers/context.ts';
-import { notPrimary } from '../handlers/leadership.ts';
+import { notPrimary, undecided } from '../handlers/leadership.ts';
 import { pushToMany, pushToSession } from '../handlers/push.ts';
 import { parseAddress } from '../lib/address.ts';
 import { type ErrorFields, errorOf, safeNumber } from '../protocol/codec.ts';
@@ -82,6 +82,7 @@ function register(
       leaseMs: settings.zoneLeaseMs,
     },
     (outcome) => answer(outcome.kind === 'refused' ? badMessage(outcome.reason) : undefined),
+    () => answer(undecided),
   );
 }
 
@@ -93,8 +94,10 @@ function unregister(
   const { zoneId, address, instanceId } = call.request;
   const refusal = notPrimary(context) ?? registrationProblem(context, zoneId, address, 0);
   if (refusal !== undefined) return respond(null, { success: false, error: errorOf(refusal) });
-  context.shard.submit({ kind: 'unregister-zone', zoneId, address, instanceId }, () =>
-    respond(null, { success: true, error: undefined }),
+  context.shard.submit(
+    { kind: 'unregister-zone', zoneId, address, instanceId },
+    () => respond(null, { success: true, error: undefined }),
+    () => respond(null, { success: false, error: errorOf(undecided) }),
   );
 }
 
