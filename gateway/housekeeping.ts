@@ -20,13 +20,14 @@ export class Housekeeping {
   #meter: RequestMeter;
   #loop: EventLoopMonitor;
   #timers: NodeJS.Timeout[];
-  #startedMs: number;
+  /** The epoch whose shard time is counted from the offset. */
+  #epoch = 0;
+  #shardOffsetMs = 0;
   #onSweep: (() => void)[] = [];
 
   constructor({ context, meter, metrics }: HousekeepingOptions) {
     this.#context = context;
     this.#meter = meter;
-    this.#startedMs = context.clock.nowMs();
     this.#loop = new EventLoopMonitor(context.clock, metrics.eventLoopDelay);
     this.#timers = [
       setInterval(() => this.#tick(), tickMs),
@@ -47,9 +48,14 @@ export class Housekeeping {
 
   /** Shard time rises by commands only; it goes on from where the state stands (rule 7). */
   #tick(): void {
-    const { shard, clock, delivery, turn } = this.#context;
+    const { shard, sessions, clock, delivery, turn } = this.#context;
     const nowMs = clock.nowMs();
-    shard.submit({ kind: 'tick', timeMs: Math.floor(nowMs - this.#startedMs) });
+    if (!shard.serving) return;
+    if (shard.epoch !== this.#epoch) {
+      this.#epoch = shard.epoch;
+      this.#shardOffsetMs = sessions.timeMs - nowMs;
+    }
+    shard.submit({ kind: 'tick', timeMs: Math.floor(nowMs + this.#shardOffsetMs) });
     delivery.runDeadlines(nowMs);
     turn.ask();
   }

@@ -1,5 +1,5 @@
 /** What became of a push whose sender asked for PUSH_LEVEL_ACKED. */
-export type PushEnd = 'acked' | 'expired' | 'closed' | 'timeout';
+export type PushEnd = 'acked' | 'expired' | 'closed' | 'timeout' | 'unknown';
 
 interface Waiter {
   seqId: number;
@@ -47,6 +47,11 @@ export class PushWaiters {
     for (const waiter of this.#bySession.get(sessionId) ?? []) {
       if (waiter.seqId === 0 && waiter.hold === hold) waiter.seqId = seqId;
     }
+  }
+
+  /** What becomes of them is decided elsewhere from now on. */
+  endAll(): void {
+    for (const sessionId of this.#bySession.keys()) this.#settle(sessionId, 'unknown', () => true);
   }
 
   /** Ends the waits whose deadline has passed. */

@@ -28,6 +28,14 @@ import { identityOf, readBroadcast, readUnicast, writeBroadcast, writeUnicast } 
 
 /** How long a sender that asked for ACKED waits at most. */
 const ackWaitMaxMs = 30_000;
+/** A push that was not acknowledged in time is still queued. */
+const statusAfter = {
+  acked: 'ok',
+  timeout: 'ok',
+  expired: 'expired',
+  closed: 'no-session',
+  unknown: 'unknown',
+} as const;
 /** Items of one PushBatch; a larger one is refused whole. */
 const batchItemsMax = 10_000;
 const addressBytesMax = 253;
@@ -156,8 +164,7 @@ function waitForAck(
     hold: outcome.heldIndex ?? 0,
     deadlineMs: context.clock.nowMs() + Math.min(ttlMs === 0 ? ackWaitMaxMs : ttlMs + 1_000, ackWaitMaxMs),
     done: (end, seqId) => {
-      const status = end === 'expired' ? 'expired' : end === 'closed' ? 'no-session' : 'ok';
-      answer({ ...outcome, status, seqId }, end === 'acked');
+      answer({ ...outcome, status: statusAfter[end], seqId }, end === 'acked');
     },
   });
   if (!waits) answer(outcome);
