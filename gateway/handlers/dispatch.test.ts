@@ -75,6 +75,7 @@ describe('a connection before START', () => {
     const { connection, response } = gateway.start(start);
     expect(response.success).toBe(false);
     expect(response.error?.code).toBe(ErrorCode.ERROR_BAD_MESSAGE);
+    for (const { run } of gateway.scheduled) run();
     expect(gateway.closed.get(connection)?.code).toBe(ErrorCode.ERROR_BAD_MESSAGE);
     expect(gateway.context.sessions.counts().sessions).toBe(0);
   });

@@ -20,6 +20,8 @@ import { closeConnection, reply } from './replies.ts';
 const openidBytesMax = 128;
 const clientIdBytesMax = 256;
 
+/** Some QUIC stacks drop what the application has not read yet when a close arrives. */
+const responseLeadMs = 50;
 const tokenRefused = { code: ErrorCode.ERROR_RESUME_REJECTED, message: 'resume token refused' };
 
 interface StartAttempt {
@@ -237,5 +239,6 @@ function failStart(context: HandlerContext, attempt: StartAttempt, error: ErrorF
 function closeStart(context: HandlerContext, connection: ClientConnection, msgId: number, error: ErrorFields): void {
   if (connection.phase !== 'starting') return;
   reply(context, connection, msgId, encodeStartResponseBody({ success: false, error: errorOf(error) }));
-  closeConnection(context, connection, error.code, error.message);
+  connection.phase = 'closing';
+  context.schedule(responseLeadMs, () => closeConnection(context, connection, error.code, error.message));
 }
