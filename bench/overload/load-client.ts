@@ -3,6 +3,7 @@ import {
   AckRequest,
   BusinessRequest,
   ClientRequest,
+  Error as ErrorMessage,
   PushType,
   RequestType,
   ServerPush,
@@ -17,7 +18,8 @@ const empty = new Uint8Array(0);
 /** What became of requests, told as it happens. */
 export interface Tally {
   answered(latencyMs: number): void;
-  refused(latencyMs: number): void;
+  /** @param code why, as an error code of the protocol. */
+  refused(code: number): void;
   failed(): void;
 }
 
@@ -80,7 +82,7 @@ export class LoadClient {
     if (sentMs === undefined) return;
     this.#sentMs.delete(push.msgId);
     if (push.type === PushType.PUSH_BUSINESS_RESPONSE) this.#tally.answered(nowMs - sentMs);
-    else if (push.type === PushType.PUSH_ERROR) this.#tally.refused(nowMs - sentMs);
+    else if (push.type === PushType.PUSH_ERROR) this.#tally.refused(ErrorMessage.decode(push.payload).code);
     else this.#tally.failed();
   }
 

@@ -3,6 +3,7 @@
  * `node load.ts ADDRESS CONNECTIONS DATA_BYTES RATE:SECONDS,…`. A rate of 0 keeps eight requests of each session under way.
  * Ends with a line of JSON that tells of each tenth of a second.
  */
+import { errorCodeName } from '../../gateway/protocol/error-codes.ts';
 import { openClient } from '../../gateway/transport/quinn.ts';
 import type { ConnectionId } from '../../gateway/transport/transport.ts';
 import { LoadClient, type Tally } from './load-client.ts';
@@ -42,8 +43,9 @@ class Slot implements Tally {
     this.latencies.push(latencyMs);
   }
 
-  refused(): void {
+  refused(code: number): void {
     this.refusedCount += 1;
+    refusals[errorCodeName(code)] = (refusals[errorCodeName(code)] ?? 0) + 1;
   }
 
   failed(): void {
@@ -61,10 +63,11 @@ const clients = new Map<ConnectionId, LoadClient>();
 let order: LoadClient[] = [];
 let lost = 0;
 const slots: SlotReport[] = [];
+const refusals: Record<string, number> = {};
 let slot = new Slot();
 const tally: Tally = {
   answered: (latencyMs) => slot.answered(latencyMs),
-  refused: () => slot.refused(),
+  refused: (code) => slot.refused(code),
   failed: () => slot.failed(),
 };
 
@@ -186,6 +189,6 @@ const beats = setInterval(() => {
 }, heartbeatMs);
 for (const [index, step] of steps.entries()) await run(step, index);
 clearInterval(beats);
-emit('done', { lost, slots });
+emit('done', { lost, refusals, slots });
 await transport.shutdown(1000);
 process.exit(0);
