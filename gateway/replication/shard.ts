@@ -7,6 +7,20 @@ export interface Machine<Command, Outcome, Effect> {
   apply(index: LogIndex, command: Command, effects: Effect[]): Outcome;
 }
 
+/** A machine that can be copied to another gateway while commands go on (rule 10). */
+export interface ReplicatedMachine<Command, Outcome, Effect, Image> extends Machine<Command, Outcome, Effect> {
+  /** The state piece by piece; `startIndex` is the index of the next command that will be applied. */
+  snapshot(startIndex: LogIndex): Iterator<Image>;
+  /** Takes one image into a machine that began empty. */
+  restore(image: Image): void;
+  /** Not all images were restored yet. */
+  readonly restoring: boolean;
+  /** A copy during whose snapshot this rose is not good. */
+  readonly totalLimitHits: number;
+  /** Equal for two members that applied the same commands (rule 9). */
+  stateHash(): number;
+}
+
 export type ShardRole = 'standby' | 'backup' | 'primary' | 'deposed';
 
 /** Orders commands and says when they are committed. A shard without a pair commits at once. */
@@ -32,9 +46,12 @@ interface Pending<Outcome, Effect> {
   readonly outcome: Outcome;
   readonly effects: readonly Effect[];
   readonly committed: ((outcome: Outcome) => void) | undefined;
+  readonly dropped: (() => void) | undefined;
 }
 
 const noEffects: readonly never[] = [];
+/** Released entries are cut off in pieces: cutting one at a time would cost a copy of the rest each. */
+const compactFrom = 1_024;
 
 export interface ShardOptions<Command, Outcome, Effect> {
   readonly id: string;
@@ -54,6 +71,7 @@ export class Shard<Command, Outcome, Effect> {
   #log: CommitLog<Command>;
   #perform: (effect: Effect) => void;
   #pending: Pending<Outcome, Effect>[] = [];
+  #head = 0;
   #releasing = false;
 
   constructor(options: ShardOptions<Command, Outcome, Effect>) {
@@ -67,12 +85,15 @@ export class Shard<Command, Outcome, Effect> {
     return this.#log.commitIndex;
   }
 
-  /** Applies `command` now; `committed` hears the outcome once it may leave the gateway. */
-  submit(command: Command, committed?: (outcome: Outcome) => void): void {
+  /**
+   * Applies `command` now; `committed` hears the outcome once it may leave the gateway. `dropped` is called instead when
+   * the gateway stops being primary before that: the outcome is unknown.
+   */
+  submit(command: Command, committed?: (outcome: Outcome) => void, dropped?: () => void): void {
     const index = this.#log.append(command);
     const effects: Effect[] = [];
     const outcome = this.#machine.apply(index, command, effects);
-    this.#pending.push({ index, outcome, effects: effects.length === 0 ? noEffects : effects, committed });
+    this.#pending.push({ index, outcome, effects: effects.length === 0 ? noEffects : effects, committed, dropped });
     this.release();
   }
 
@@ -81,16 +102,31 @@ export class Shard<Command, Outcome, Effect> {
     if (this.#releasing) return;
     this.#releasing = true;
     try {
-      let done = 0;
-      for (; done < this.#pending.length; done += 1) {
-        const next = this.#pending[done];
+      for (;;) {
+        const next = this.#pending[this.#head];
         if (next === undefined || next.index > this.#log.commitIndex) break;
+        this.#head += 1;
         next.committed?.(next.outcome);
         for (const effect of next.effects) this.#perform(effect);
       }
-      this.#pending.splice(0, done);
+      this.#compact();
     } finally {
       this.#releasing = false;
     }
+  }
+
+  /** This gateway is not primary any more: nothing is released from now on, and those who wait are told. */
+  abandon(): void {
+    const waiting = this.#pending.slice(this.#head);
+    this.#pending = [];
+    this.#head = 0;
+    for (const { dropped } of waiting) dropped?.();
+  }
+
+  #compact(): void {
+    if (this.#head === this.#pending.length) this.#pending = [];
+    else if (this.#head < compactFrom) return;
+    else this.#pending.splice(0, this.#head);
+    this.#head = 0;
   }
 }
