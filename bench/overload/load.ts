@@ -1,6 +1,6 @@
 /**
  * Load on a gateway for bench/overload, with steps of constant offered rate, whatever comes back:
- * `node load.ts ADDRESS CONNECTIONS DATA_BYTES RATE:SECONDS,…`. A rate of 0 keeps eight requests of each session under way.
+ * `node load.ts ADDRESS CONNECTIONS DATA_BYTES RATE:SECONDS,…`. A rate of 0 keeps two requests of each session under way.
  * Ends with a line of JSON that tells of each tenth of a second.
  */
 import { errorCodeName } from '../../gateway/protocol/error-codes.ts';
@@ -12,7 +12,7 @@ const tickMs = 5;
 const slotMs = 100;
 const startsPerTick = 20;
 const heartbeatMs = 9000;
-const inFlight = 8;
+const inFlight = 2;
 const connectDeadlineMs = 30_000;
 
 interface Step {

@@ -16,6 +16,8 @@ const slotsPerSecond = 10;
 const dataBytes = 100;
 /** Of the peak: what an operator would configure, with some room for what is not requests. */
 const limitShare = 0.95;
+/** A little more than the peak is measured with: what waits for the zone is latency. */
+const concurrentPerSession = 2.5;
 
 interface LoadRun {
   readonly slots: readonly SlotReport[];
@@ -33,7 +35,8 @@ async function withGateway(
   steps: string,
   seconds: number,
 ): Promise<LoadRun> {
-  const gateway = await startGateway([...benchFlags, '--upstream-zone-count=1', ...flags]);
+  const concurrent = `--overload-protection-max-upstream-concurrent=${Math.ceil(sessions * concurrentPerSession)}`;
+  const gateway = await startGateway([...benchFlags, '--upstream-zone-count=1', concurrent, ...flags]);
   const started = [gateway.process];
   const residentBytes: number[] = [];
   try {
