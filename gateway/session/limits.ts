@@ -22,5 +22,7 @@ export const endedSessionsMax = 16_384;
 export const epochEndsMax = 8;
 /** Request numbers that were given back and may be sent again though the window moved past them. */
 export const returnedRequestsMax = 64;
+/** Deadlines one tick may run; the rest waits for the next, so that no tick stops the event loop for long. */
+export const deadlinesPerTickMax = 4_096;
 export const zonesMax = 1_000;
 export const zoneEndpointsMax = 256;

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { MachineDriver } from '../testing/machine-driver.ts';
+import { deadlinesPerTickMax } from './limits.ts';
 import { SessionMachine } from './session-machine.ts';
 
 function zone(given: { zoneId?: string; address?: string; instanceId?: string; weight?: number; leaseMs?: number }) {
@@ -95,6 +96,16 @@ describe('shard time', () => {
     expect(driver.session().connected).toBe(false);
     driver.pass(1);
     expect(driver.machine.session('s1')).toBeUndefined();
+  });
+
+  it('runs a bounded number of deadlines in one tick', () => {
+    const driver = new MachineDriver();
+    for (let n = 1; n <= deadlinesPerTickMax + 10; n += 1) driver.started({ openid: `u${n}` });
+    driver.apply({ kind: 'promote', epoch: 11, history: 'one' });
+    driver.pass(30_000);
+    expect(driver.machine.counts().sessions).toBe(10);
+    driver.pass(100);
+    expect(driver.machine.counts().sessions).toBe(0);
   });
 
   it('goes on for a ttl at a promotion', () => {

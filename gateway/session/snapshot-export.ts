@@ -117,6 +117,5 @@ function heldImages(session: Session): SessionImage['held'] {
 }
 
 function endImage(state: ShardState): EndImage {
-  const ended = [...state.ended.codes].map(([sessionId, code]) => ({ sessionId, code }));
-  return { kind: 'end', hash: state.hash.value, ended };
+  return { kind: 'end', hash: state.hash.value, ended: [...state.ended.entries()] };
 }

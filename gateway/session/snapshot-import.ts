@@ -106,6 +106,6 @@ function importHeld(state: ShardState, session: Session, image: HeldImage): void
 function importEnd(state: ShardState, image: EndImage): void {
   state.importing = undefined;
   state.hash.value = image.hash;
-  state.ended.codes.clear();
-  for (const { sessionId, code } of image.ended) state.ended.codes.set(sessionId, code);
+  state.ended.clear();
+  for (const { sessionId, code } of image.ended) state.ended.add(sessionId, code);
 }

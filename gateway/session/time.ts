@@ -3,6 +3,7 @@ import type { LogIndex, PromoteCommand, TickCommand } from './command.ts';
 import type { Deadline } from './deadlines.ts';
 import type { Effect, Outcome } from './effect.ts';
 import { heldDeadline, heldIsDue, skipEntry } from './held-pushes.ts';
+import { deadlinesPerTickMax } from './limits.ts';
 import type { Session } from './session.ts';
 import { deadlineKind, type ShardState } from './shard-state.ts';
 import { leaseIsDue, restartLeases, zoneEffect } from './zones.ts';
@@ -11,7 +12,7 @@ import { leaseIsDue, restartLeases, zoneEffect } from './zones.ts';
 export function tick(state: ShardState, command: TickCommand, index: LogIndex, effects: Effect[]): void {
   if (command.timeMs <= state.timeMs) return;
   state.timeMs = command.timeMs;
-  for (;;) {
+  for (let ran = 0; ran < deadlinesPerTickMax; ran += 1) {
     const due = state.deadlines.takeDue(state.timeMs);
     if (due === undefined) break;
     fire(state, due, index, effects);

@@ -10,7 +10,7 @@ import { worldLimits } from './world-limits.ts';
 /** The most an answer that found no room may add to a queue: its short form, once for each open request. */
 const overflowBytesMax = 8 * worldLimits.openRequestsMax;
 
-export function sessionsOf(machine: SessionMachine): SessionView[] {
+function sessionsOf(machine: SessionMachine): SessionView[] {
   return machine.list({ openid: '', zoneId: '' }, 1_000, '').sessions;
 }
 
