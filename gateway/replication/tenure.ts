@@ -15,6 +15,12 @@ export interface PeerHealth {
   readonly isDead: (incarnation: string) => boolean;
 }
 
+interface HeldCommand<Command, Outcome> {
+  readonly command: Command;
+  readonly committed: ((outcome: Outcome) => void) | undefined;
+  readonly dropped: (() => void) | undefined;
+}
+
 interface Switchover {
   readonly successor: string;
   readonly endsAtMs: number;
@@ -42,6 +48,7 @@ export class Tenure<Command, Outcome, Effect, Image> implements CommitLog<Comman
   #patientMs = 0;
   #switchover: Switchover | undefined;
   #paused = false;
+  #held: HeldCommand<Command, Outcome>[] = [];
   #flushAsked = false;
   #ended = false;
 
@@ -75,7 +82,8 @@ export class Tenure<Command, Outcome, Effect, Image> implements CommitLog<Comman
   }
 
   submit(command: Command, committed?: (outcome: Outcome) => void, dropped?: () => void): void {
-    if (this.#ended || this.#paused || this.log.full) dropped?.();
+    if (this.#ended || this.log.full) dropped?.();
+    else if (this.#paused) this.#hold(command, committed, dropped);
     else this.#shard.submit(command, committed, dropped);
   }
 
@@ -187,9 +195,16 @@ export class Tenure<Command, Outcome, Effect, Image> implements CommitLog<Comman
     const over = this.#switchover;
     this.#switchover = undefined;
     this.#shard.abandon();
+    for (const { dropped } of this.#held.splice(0)) dropped?.();
     if (over === undefined) return;
     const done = successor?.holder === over.successor;
     over.done(done ? { ok: true, epoch: successor.epoch } : { ok: false, reason: 'no longer primary' });
+  }
+
+  /** What comes while the shard is handed over waits, and goes on here if it is not. */
+  #hold(command: Command, committed?: (outcome: Outcome) => void, dropped?: () => void): void {
+    if (this.#held.length >= this.#options.limits.bufferEntriesMax) dropped?.();
+    else this.#held.push({ command, committed, dropped });
   }
 
   #isMine(lease: Lease): boolean {
@@ -248,6 +263,7 @@ export class Tenure<Command, Outcome, Effect, Image> implements CommitLog<Comman
     // Nothing was written, or it is settled that this gateway still holds the Lease: go on.
     this.#switchover = undefined;
     this.#paused = false;
+    for (const { command, committed, dropped } of this.#held.splice(0)) this.submit(command, committed, dropped);
     const reason = over.asked ? 'the write did not happen' : 'the successor did not catch up in time';
     over.done({ ok: false, reason });
   }

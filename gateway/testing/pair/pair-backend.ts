@@ -95,8 +95,8 @@ export class PairBackend {
 
   #answered(sent: SentPush, node: SimNode, outcome: PushOutcome): void {
     const { epoch, history, pushLevel: level } = node.shard;
-    // A zone takes nothing of a lower epoch (I1).
-    if (epoch < (this.#epochs.get(history) ?? 0)) return;
+    // A zone takes nothing of a lower epoch (I1); of two standalone primaries the higher one may be the one that dies.
+    if (epoch < (this.#epochs.get(history) ?? 0) && !this.#world.options.standalone) return;
     this.#epochs.set(history, epoch);
     const { first } = sent;
     if (first !== undefined && first.history === history && this.#isFinal(first.outcome, outcome)) {

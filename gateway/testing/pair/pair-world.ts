@@ -69,6 +69,8 @@ export class PairWorld {
   readonly links: Readonly<Record<Server, SimLink>>;
   /** Gateways that do not reach the arbiter. */
   readonly cutOff = new Set<Server>();
+  /** The faults are over. */
+  healed = false;
   #ids = 0;
   #attempts = 0;
 
@@ -179,6 +181,7 @@ export class PairWorld {
 
   /** Everything works again: links, clocks, processes, arbiter. */
   heal(): void {
+    this.healed = true;
     this.arbiter.down = false;
     this.arbiter.lostReplies = 0;
     this.cutOff.clear();

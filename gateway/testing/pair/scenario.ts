@@ -1,13 +1,14 @@
 import type { SimClient } from '../sessions/sim-client.ts';
 import { checkSettled } from './pair-checks.ts';
 import { nothingPlanted, type PairPlant, PairWorld, type Server, servers } from './pair-world.ts';
+import { calmLink, type LinkFaults } from './sim-link.ts';
 
 type Fault = (world: PairWorld, server: Server) => void;
 
 /** Faults by their numbers in the catalogue; each ends by itself or when the world is healed. */
 const faults: readonly (readonly [number, Fault])[] = [
   [6, (world, server) => killAndRestart(world, server)], // 1, 2, 29
-  [1, (world) => servers.forEach((server) => killAndRestart(world, server))], // 3
+  [1, killBoth], // 3
   [3, (world, server) => pause(world, server, world.random.between(200, 4_000))], // 5, 6, 7
   [2, (world) => cut(world, servers)], // 8
   [2, (world, server) => cut(world, [server])], // 9, 10
@@ -96,6 +97,10 @@ function killAndRestart(world: PairWorld, server: Server): void {
   world.clock.schedule(afterMs, () => world.startNode(server));
 }
 
+function killBoth(world: PairWorld): void {
+  for (const server of servers) killAndRestart(world, server);
+}
+
 function pause(world: PairWorld, server: Server, ms: number): void {
   const node = world.nodes.get(server);
   if (node?.alive !== true) return;
@@ -104,7 +109,9 @@ function pause(world: PairWorld, server: Server, ms: number): void {
 }
 
 function cut(world: PairWorld, ways: readonly Server[]): void {
-  const set = (to: boolean) => ways.forEach((server) => (world.links[server].cut = to));
+  const set = (to: boolean) => {
+    for (const server of ways) world.links[server].cut = to;
+  };
   forAWhile(
     world,
     () => set(true),
@@ -113,9 +120,10 @@ function cut(world: PairWorld, ways: readonly Server[]): void {
 }
 
 function flap(world: PairWorld): void {
+  const everyMs = world.random.between(100, 400);
   for (let n = 0; n < 6; n += 1) {
-    world.clock.schedule(n * world.random.between(100, 400), () => {
-      for (const server of servers) world.links[server].cut = n % 2 === 0;
+    world.clock.schedule(n * everyMs, () => {
+      for (const server of servers) world.links[server].cut = n % 2 === 0 && !world.healed;
     });
   }
 }
@@ -123,11 +131,13 @@ function flap(world: PairWorld): void {
 function disturb(world: PairWorld, server: Server): void {
   const link = world.links[server];
   const bad = { maxDelayMs: 150, lossRate: 0.05, lateRate: 0.03, duplicateRate: 0.05, corruptRate: 0.05 };
-  const good = link.faults;
+  const set = (to: LinkFaults) => {
+    link.faults = to;
+  };
   forAWhile(
     world,
-    () => (link.faults = bad),
-    () => (link.faults = good),
+    () => set(bad),
+    () => set({ ...calmLink }),
   );
 }
 
@@ -147,7 +157,9 @@ function moveClock(world: PairWorld, server: Server): void {
 }
 
 function loseOperators(world: PairWorld): void {
-  const set = (alive: boolean) => world.operators.forEach((operator) => (operator.alive = alive));
+  const set = (alive: boolean) => {
+    for (const operator of world.operators) operator.alive = alive;
+  };
   forAWhile(
     world,
     () => set(false),
