@@ -1,7 +1,7 @@
 import type { Command } from '../../session/command.ts';
 import type { Outcome } from '../../session/effect.ts';
 import type { SessionMachine, SessionView } from '../../session/session-machine.ts';
-import { check } from './ledger.ts';
+import { check, contentOf } from './ledger.ts';
 import type { Life, SimClient } from './sim-client.ts';
 import type { SimGateway } from './sim-gateway.ts';
 import type { World } from './world.ts';
@@ -65,8 +65,13 @@ function checkAcknowledged(world: World, session: SessionView): void {
   });
 }
 
-/** What a refusal must have said, judged by what clients and ledger know. */
+/** What an outcome must have been, judged by what clients and ledger know. */
 export function checkApplied(world: World, gateway: SimGateway, command: Command, outcome: Outcome): void {
+  const { lastIndex } = gateway.options.log;
+  if (command.kind === 'answer') world.ledger.applied(contentOf(command.body), lastIndex);
+  if ((outcome.kind === 'push' || outcome.kind === 'broadcast') && outcome.status === 'ok' && !outcome.repeated) {
+    if (command.kind === outcome.kind) world.ledger.applied(contentOf(command.body), lastIndex);
+  }
   if (command.kind !== 'start' || command.token === undefined) return;
   const { sessionId, binding } = command.token;
   check(outcome.kind !== 'started' || !world.ledger.isVoid(sessionId, binding), 'rule 12', () => {

@@ -39,6 +39,7 @@ export class Ledger {
   #sent = new Map<string, Map<number, number>>();
   #seqOf = new Map<string, Map<number, number>>();
   #responses = new Map<string, number>();
+  #appliedAt = new Map<number, number>();
   #confirmed = new Map<string, number>();
   /** Bound pushes and the responses they must stand next to. */
   readonly neighbours: { push: number; response: number; sessionId: string }[] = [];
@@ -99,6 +100,16 @@ export class Ledger {
 
   isVoid(sessionId: string, binding: number): boolean {
     return binding < (this.#confirmed.get(sessionId) ?? 0);
+  }
+
+  /** The state took a message in with this command. */
+  applied(content: number, index: number): void {
+    this.#appliedAt.set(content, index);
+  }
+
+  /** The command that made a message; 0 when it is not known. */
+  appliedAt(content: number): number {
+    return this.#appliedAt.get(content) ?? 0;
   }
 
   /** Which message was put on the wire under which number. */

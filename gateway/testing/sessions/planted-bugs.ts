@@ -106,6 +106,28 @@ class LimitWithoutOpenRequests extends SessionMachine {
   }
 }
 
+/** Messages go out as soon as they are applied. */
+class SentBeforeCommit extends SessionMachine {
+  override apply(index: number, command: Command, effects: Effect[]): Outcome {
+    const outcome = super.apply(index, command, effects);
+    for (const session of this.state.sessions.values()) {
+      const last = session.queue.entry(session.nextSeqId - 1);
+      if (last !== undefined) last.logIndex = 0;
+    }
+    return outcome;
+  }
+}
+
+/** Whoever held a session before is not told that it is gone. */
+class OldBindingStays extends SessionMachine {
+  override apply(index: number, command: Command, effects: Effect[]): Outcome {
+    const outcome = super.apply(index, command, effects);
+    const replaced = effects.findIndex(({ kind }) => kind === 'replaced');
+    if (replaced >= 0) effects.splice(replaced, 1);
+    return outcome;
+  }
+}
+
 function machine(of: new () => SessionMachine): Plant {
   return { ...nothingPlanted, machine: () => new of() };
 }
@@ -131,5 +153,7 @@ export const plantedBugs: Readonly<Record<string, Plant>> = {
   'an answered request that is carried out again': machine(RequestForgotten),
   'push answers lost with the primary': machine(DedupeNotReplicated),
   'a queue limit read one too high': machine(LimitWithoutOpenRequests),
+  'sent before its commit': machine(SentBeforeCommit),
+  'an overtaken connection that is not told': machine(OldBindingStays),
   'sent before the ack timeout': { ...nothingPlanted, delivery: (limits) => ({ ...limits, ackTimeoutMs: 300 }) },
 };

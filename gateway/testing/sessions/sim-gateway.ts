@@ -266,14 +266,15 @@ export class SimGateway implements NetworkEnd<UpFrame> {
     const session = this.machine.session(sessionId);
     const entry = session?.queue.entry(seqId);
     check(session !== undefined && entry !== undefined, 'I5', () => `${seqId} of ${sessionId} is not there`);
-    check(entry.logIndex <= this.options.log.commitIndex, 'I3', () => `${seqId} was sent before its commit`);
     const { windowMessages } = this.options.deliveryLimits;
     check(seqId - session.ackUpTo <= windowMessages, 'I10', () => {
       return `${seqId} was sent with ${session.ackUpTo} acknowledged and a window of ${windowMessages}`;
     });
     this.#checkRepeat(connection, seqId);
     const content = contentOf(body);
-    this.options.ledger.sent(sessionId, seqId, content);
+    const { ledger, log } = this.options;
+    check(ledger.appliedAt(content) <= log.commitIndex, 'I3', () => `message ${content} was sent before its commit`);
+    ledger.sent(sessionId, seqId, content);
     return this.#send(connection, { type: 'message', seqId, msgId, content });
   }
 
