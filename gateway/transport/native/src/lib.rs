@@ -2,6 +2,8 @@
 //! JavaScript. The TypeScript beside this crate is its only caller.
 
 mod address;
+mod admission;
+mod closing;
 mod commands;
 mod connection;
 mod control_messages;
