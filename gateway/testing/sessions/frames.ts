@@ -1,6 +1,6 @@
 import type { TokenPlace } from '../../session/resume-token.ts';
 
-/** What the simulated client and gateway say to each other: the protocol's fields, without their encoding; a token cannot be forged here. */
+/** What the simulated client and gateway say to each other: the protocol's fields, not encoded; tokens cannot be forged. */
 export type UpFrame =
   | {
       readonly type: 'start';

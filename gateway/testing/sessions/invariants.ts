@@ -35,8 +35,6 @@ export function checkState(world: World, gateway: SimGateway): void {
     () => `${bytes} bytes in all`,
   );
   check(sessions.length <= worldLimits.sessionsMax, 'I10', () => `${sessions.length} sessions`);
-  const doubly = gateway.doublyHeld();
-  check(doubly === undefined, 'I8', () => `${doubly} is held by two connections`);
 }
 
 function checkQueue(session: SessionView): void {

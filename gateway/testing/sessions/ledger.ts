@@ -39,6 +39,7 @@ export class Ledger {
   #sent = new Map<string, Map<number, number>>();
   #seqOf = new Map<string, Map<number, number>>();
   #responses = new Map<string, number>();
+  #served = new Map<string, number>();
   #appliedAt = new Map<number, number>();
   #confirmed = new Map<string, number>();
   /** Bound pushes and the responses they must stand next to. */
@@ -91,6 +92,13 @@ export class Ledger {
     byContent.set(content, seqId);
     const { sessionId: owner } = this.content(content);
     check(owner === '' || owner === sessionId, 'I5', () => `message ${content} of ${owner} was sent to ${sessionId}`);
+  }
+
+  /** I8: once a newer binding was served, an older one never is again. */
+  served(sessionId: string, binding: number): void {
+    const newest = this.#served.get(sessionId) ?? 0;
+    check(binding >= newest, 'I8', () => `binding ${binding} of ${sessionId} was served after ${newest}`);
+    this.#served.set(sessionId, binding);
   }
 
   /** The client of this binding was heard: tokens of older bindings are void from now on. */

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import type { Command, PushIdentity } from '../../session/command.ts';
-import type { ReferenceShard, RefSession } from './reference-shard.ts';
+import type { ReferenceShard } from './reference-shard.ts';
+import type { RefSession } from './reference-state.ts';
 
 /** Numbers from which a command is made once the state it meets is known. */
 export type Draw = readonly [kind: number, a: number, b: number, c: number];

@@ -5,42 +5,10 @@ import type {
   Command,
   PushCommand,
   PushIdentity,
-  ShardLimits,
-  StartCommand,
 } from '../../session/command.ts';
 import type { Outcome } from '../../session/effect.ts';
-
-interface RefMessage {
-  bytes: number;
-  readonly clientSeq: number;
-  expiresAtMs: number;
-}
-
-interface RefHeld {
-  readonly command: PushCommand;
-  readonly index: number;
-  dueAtMs: number;
-  readonly expiresAtMs: number;
-}
-
-/** A session with its whole past: nothing is ever forgotten. */
-export interface RefSession {
-  readonly id: string;
-  readonly openid: string;
-  readonly bornInEpoch: number;
-  binding: number;
-  heldBinding: number;
-  connected: boolean;
-  expiresAtMs: number;
-  zoneId: string;
-  /** Message n is at n - 1. */
-  messages: RefMessage[];
-  acked: number;
-  max: number;
-  requests: Map<number, 'open' | 'answered' | 'returned'>;
-  held: RefHeld[];
-  ends: { epoch: number; end: number }[];
-}
+import { ReferenceStarts } from './reference-starts.ts';
+import type { RefHeld, RefSession } from './reference-state.ts';
 
 type Remembered = { outcome: Outcome; atMs: number };
 
@@ -48,18 +16,9 @@ type Remembered = { outcome: Outcome; atMs: number };
  * What the state machine should do, written for reading: no indexes, no heaps, no windows; whole histories and plain
  * searches. It is slow, and knows nothing of how the real one is built.
  */
-export class ReferenceShard {
-  limits: ShardLimits;
-  timeMs = 0;
-  epoch = 0;
-  sessions: RefSession[] = [];
-  #ended = new Map<string, number>();
+export class ReferenceShard extends ReferenceStarts {
   #answers = new Map<string, Remembered>();
   #index = 0;
-
-  constructor(limits: ShardLimits) {
-    this.limits = limits;
-  }
 
   /** @returns what the real machine must answer, as far as the reference says. */
   apply(index: number, command: Command): object {
@@ -68,14 +27,14 @@ export class ReferenceShard {
       case 'tick':
         return this.#tick(command.timeMs);
       case 'start':
-        return this.#start(command);
+        return this.start(command);
       case 'confirm':
         return this.#with(command, (session) => {
           if (session.binding === command.binding) session.heldBinding = command.binding;
         });
       case 'detach':
         return this.#with(command, (session) => {
-          if (session.binding === command.binding && session.connected) this.#detach(session);
+          if (session.binding === command.binding && session.connected) this.detach(session);
         });
       case 'admit':
         return this.#admit(command);
@@ -92,7 +51,7 @@ export class ReferenceShard {
       case 'ack':
         return this.#ack(command.sessionId, command.upTo);
       case 'close':
-        return this.#with(command, (session) => this.#end(session, command.code));
+        return this.#with(command, (session) => this.end(session, command.code));
       case 'promote':
         return this.#promote(command.epoch);
       default:
@@ -100,30 +59,10 @@ export class ReferenceShard {
     }
   }
 
-  bytesOf(session: RefSession): number {
-    const queued = session.messages.slice(session.acked);
-    const held = session.held.reduce((sum, { command }) => sum + command.body.length, 0);
-    return queued.reduce((sum, { bytes }) => sum + bytes, held);
-  }
-
-  #find(sessionId: string): RefSession | undefined {
-    return this.sessions.find(({ id }) => id === sessionId);
-  }
-
   #with(command: { sessionId: string }, act: (session: RefSession) => void): object {
-    const session = this.#find(command.sessionId);
+    const session = this.find(command.sessionId);
     if (session !== undefined) act(session);
     return { kind: 'done' };
-  }
-
-  #end(session: RefSession, code: number): void {
-    this.sessions = this.sessions.filter((other) => other !== session);
-    this.#ended.set(session.id, code);
-  }
-
-  #detach(session: RefSession): void {
-    session.connected = false;
-    session.expiresAtMs = this.timeMs + this.limits.resumeWindowMs;
   }
 
   #tick(timeMs: number): object {
@@ -131,7 +70,7 @@ export class ReferenceShard {
     this.timeMs = timeMs;
     for (const session of [...this.sessions]) {
       if (!session.connected && session.expiresAtMs <= timeMs) {
-        this.#end(session, 3002);
+        this.end(session, 3002);
         continue;
       }
       for (const message of session.messages.slice(session.acked)) {
@@ -147,82 +86,8 @@ export class ReferenceShard {
     return { kind: 'done' };
   }
 
-  #start(command: StartCommand): object {
-    const { token, place } = command;
-    const lost = place !== undefined && place.epoch !== 0 && (place.epoch < 1 || place.epoch > this.epoch);
-    if (token !== undefined) {
-      const session = this.#find(token.sessionId);
-      if (session === undefined) return { code: lost ? 3005 : this.#endedCode(token.sessionId) };
-      if (token.binding !== session.binding && token.binding !== session.heldBinding) return { code: 3003 };
-      return this.#takeOver(session, command);
-    }
-    const session = this.sessions.find(({ openid }) => openid === command.openid);
-    if (session === undefined) return lost ? { code: 3005 } : this.#make(command);
-    if (command.secondLogin === 'refuse' && session.connected) return { code: 4005 };
-    if (command.secondLogin === 'replace') {
-      this.#end(session, 4004);
-      return this.#make(command);
-    }
-    return this.#takeOver(session, command);
-  }
-
-  #endedCode(sessionId: string): number {
-    const code = this.#ended.get(sessionId) ?? 0;
-    return code >= 3000 ? code : 3001;
-  }
-
-  #takeOver(session: RefSession, command: StartCommand): object {
-    const { place, token } = command;
-    let resumed = true;
-    if (place !== undefined && place.epoch !== 0 && place.sessionId === session.id) {
-      if (place.epoch > this.epoch || place.epoch < session.bornInEpoch) return { code: 3005 };
-      const ended = session.ends.find(({ epoch }) => epoch > place.epoch);
-      const received = place.receivedSeqId;
-      if (ended !== undefined && received > ended.end) return { code: 3005 };
-      if (received > session.messages.length) return { code: 3004 };
-      if (received < session.acked && token !== undefined) return { code: 3004 };
-      if (received < session.acked) resumed = false;
-      else session.acked = received;
-    }
-    if (token !== undefined) session.heldBinding = token.binding;
-    session.binding += 1;
-    session.connected = true;
-    return { kind: 'started', sessionId: session.id, binding: session.binding, resumed, nextSeqId: session.acked + 1 };
-  }
-
-  #make(command: StartCommand): object {
-    if (this.sessions.length >= this.limits.sessionsMax) return { code: 2008 };
-    const id = command.newSessionId;
-    this.sessions.push({
-      id,
-      openid: command.openid,
-      bornInEpoch: this.epoch,
-      binding: 1,
-      heldBinding: 0,
-      connected: true,
-      expiresAtMs: 0,
-      zoneId: '',
-      messages: [],
-      acked: 0,
-      max: 0,
-      requests: new Map(),
-      held: [],
-      ends: [],
-    });
-    return { kind: 'started', sessionId: id, binding: 1, resumed: false, nextSeqId: 1, maxClientSeq: 0 };
-  }
-
-  #openCount(session: RefSession): number {
-    return [...session.requests.values()].filter((state) => state === 'open').length;
-  }
-
-  #placesLeft(session: RefSession): number {
-    const taken = session.messages.length - session.acked + this.#openCount(session) + session.held.length;
-    return this.limits.queueMessagesMax - taken;
-  }
-
   #admit(command: AdmitCommand): object {
-    const session = this.#find(command.sessionId);
+    const session = this.find(command.sessionId);
     const { clientSeq } = command;
     if (session === undefined) return { code: 3001 };
     if (session.binding !== command.binding) return { code: 4004 };
@@ -234,8 +99,8 @@ export class ReferenceShard {
       return clientSeq >= session.max - 64 ? { action: 'acked' } : { code: 1001 };
     }
     if (known === undefined && clientSeq < session.max - 64) return { code: 1001 };
-    if (this.#openCount(session) >= this.limits.openRequestsMax) return { code: 1001 };
-    if (this.#placesLeft(session) <= 0) return { code: 1004 };
+    if (this.openCount(session) >= this.limits.openRequestsMax) return { code: 1001 };
+    if (this.placesLeft(session) <= 0) return { code: 1004 };
     session.requests.set(clientSeq, 'open');
     session.max = Math.max(session.max, clientSeq);
     return { action: 'forward' };
@@ -248,15 +113,11 @@ export class ReferenceShard {
     if (command.zoneId !== undefined && session.zoneId === '') session.zoneId = command.zoneId;
     const fits =
       this.bytesOf(session) + body.length <= this.limits.queueBytesMax &&
-      this.#totalBytes() + body.length <= this.limits.totalQueueBytesMax;
+      this.totalBytes() + body.length <= this.limits.totalQueueBytesMax;
     const bound = session.held.filter(({ command: held }) => held.bindClientSeq === clientSeq);
     for (const held of bound) if (held.command.order === 'before') this.#release(session, held);
     session.messages.push({ bytes: fits ? body.length : overflowBody.length, clientSeq, expiresAtMs: 0 });
     for (const held of bound) if (held.command.order === 'after') this.#release(session, held);
-  }
-
-  #totalBytes(): number {
-    return this.sessions.reduce((sum, session) => sum + this.bytesOf(session), 0);
   }
 
   #once({ kind, identity }: PushCommand | BroadcastCommand, first: () => Outcome): object {
@@ -282,9 +143,9 @@ export class ReferenceShard {
       ({ kind: 'push', status, sessionId: session?.id ?? sessionId, seqId, repeated: false }) as Outcome;
     if (session === undefined) return answer('no-session');
     if (body.length > this.limits.queueBytesMax) return answer('too-large');
-    if (this.#placesLeft(session) <= 0) return answer('queue-full');
+    if (this.placesLeft(session) <= 0) return answer('queue-full');
     if (this.bytesOf(session) + body.length > this.limits.queueBytesMax) return answer('queue-full');
-    if (this.#totalBytes() + body.length > this.limits.totalQueueBytesMax) return answer('overloaded');
+    if (this.totalBytes() + body.length > this.limits.totalQueueBytesMax) return answer('overloaded');
     const expiresAtMs = ttlMs === 0 ? 0 : this.timeMs + ttlMs;
     if (order !== 'immediate' && this.#isAwaited(session, bindClientSeq)) {
       const waitEndMs = this.timeMs + this.limits.bindWaitMs;
@@ -325,22 +186,22 @@ export class ReferenceShard {
       ({ zoneId, openid }) =>
         (zoneIds.length === 0 || zoneIds.includes(zoneId)) && (openids.length === 0 || openids.includes(openid)),
     );
-    if (this.#totalBytes() + matched.length * body.length > this.limits.totalQueueBytesMax) {
+    if (this.totalBytes() + matched.length * body.length > this.limits.totalQueueBytesMax) {
       return answer('overloaded', 0, 0);
     }
     const full = matched.filter((session) => {
-      return this.#placesLeft(session) <= 0 || this.bytesOf(session) + body.length > this.limits.queueBytesMax;
+      return this.placesLeft(session) <= 0 || this.bytesOf(session) + body.length > this.limits.queueBytesMax;
     });
     const expiresAtMs = ttlMs === 0 ? 0 : this.timeMs + ttlMs;
     for (const session of matched) {
-      if (full.includes(session)) this.#end(session, 2007);
+      if (full.includes(session)) this.end(session, 2007);
       else session.messages.push({ bytes: body.length, clientSeq: 0, expiresAtMs });
     }
     return answer('ok', matched.length, matched.length - full.length);
   }
 
   #ack(sessionId: string, upTo: number): object {
-    const session = this.#find(sessionId);
+    const session = this.find(sessionId);
     if (session === undefined) return { kind: 'done' };
     if (upTo > session.messages.length) return { code: 4001 };
     session.acked = Math.max(session.acked, upTo);
@@ -352,7 +213,7 @@ export class ReferenceShard {
     this.epoch = epoch;
     for (const session of this.sessions) {
       session.ends.push({ epoch, end: session.messages.length });
-      this.#detach(session);
+      this.detach(session);
       for (const [clientSeq, state] of session.requests) {
         if (state === 'open') session.requests.set(clientSeq, 'returned');
       }

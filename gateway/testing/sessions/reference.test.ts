@@ -4,7 +4,8 @@ import type { Command } from '../../session/command.ts';
 import type { Effect } from '../../session/effect.ts';
 import { SessionMachine, type SessionView } from '../../session/session-machine.ts';
 import { type Draw, drawCommand, draws } from './random-commands.ts';
-import { ReferenceShard, type RefSession } from './reference-shard.ts';
+import { ReferenceShard } from './reference-shard.ts';
+import type { RefSession } from './reference-state.ts';
 import { worldLimits } from './world-limits.ts';
 
 const limits = { ...worldLimits, pushDedupeEntriesMax: 1_000, pushDedupeHorizonMs: 2_500, producersMax: 10 };

@@ -129,17 +129,6 @@ export class SimGateway implements NetworkEnd<UpFrame> {
     if (this.alive) this.delivery.writable(connection, this.options.clock.nowMs());
   }
 
-  /** Sessions that more than one connection believes to hold. */
-  doublyHeld(): string | undefined {
-    const held = new Set<string>();
-    for (const { id, phase, sessionId } of this.#connections.values()) {
-      if (phase !== 'open' || this.delivery.sessionOf(id) !== sessionId) continue;
-      if (held.has(sessionId)) return sessionId;
-      held.add(sessionId);
-    }
-    return undefined;
-  }
-
   /** START as someone who has a token; the outcome goes to `committed`. */
   startWithToken(token: TokenPlace, committed: (outcome: Outcome) => void): void {
     this.submit({ ...this.#startCommand('', -1), token }, committed);
@@ -184,8 +173,8 @@ export class SimGateway implements NetworkEnd<UpFrame> {
     served.phase = 'open';
     served.sessionId = sessionId;
     served.binding = binding;
-    const token = { sessionId, binding };
     const { epoch } = this.machine;
+    const token = { sessionId, binding };
     this.#send(served.id, { type: 'started', sessionId, resumed, token, nextSeqId, maxClientSeq, epoch });
     this.delivery.bind(sessionId, served.id, nextSeqId, this.options.clock.nowMs());
   }
@@ -271,6 +260,7 @@ export class SimGateway implements NetworkEnd<UpFrame> {
       return `${seqId} was sent with ${session.ackUpTo} acknowledged and a window of ${windowMessages}`;
     });
     this.#checkRepeat(connection, seqId);
+    this.options.ledger.served(sessionId, this.#connections.get(connection)?.binding ?? 0);
     const content = contentOf(body);
     const { ledger, log } = this.options;
     check(ledger.appliedAt(content) <= log.commitIndex, 'I3', () => `message ${content} was sent before its commit`);
