@@ -5,10 +5,12 @@ import type { Authenticator } from './auth/authenticator.ts';
 import { ClientWriter, deliveryPort } from './client-writer.ts';
 import type { Config } from './config.ts';
 import { ConnectionTable } from './handlers/connection.ts';
-import type { HandlerContext, HandlerSettings, ResumeTokens } from './handlers/context.ts';
+import type { HandlerContext, HandlerSettings, ResumeTokens, ShardPort } from './handlers/context.ts';
 import { performEffect } from './handlers/effects.ts';
 import { PushWaiters } from './handlers/push-waiters.ts';
+import { stepDown } from './handlers/step-down.ts';
 import { Turn } from './handlers/turn.ts';
+import { parseAddress } from './lib/address.ts';
 import type { Clock } from './lib/clock.ts';
 import type { Logger } from './lib/log.ts';
 import type { Metrics } from './lib/metrics.ts';
@@ -16,67 +18,69 @@ import type { RequestMeter } from './lib/request-meter.ts';
 import { ClientRates } from './overload/client-rates.ts';
 import { OverloadProtector } from './overload/protector.ts';
 import { clientRateOptions, protectorOptions } from './overload/settings.ts';
+import { createPair, type Pair, pairKey } from './pair.ts';
 import { SoloShard } from './replication/solo-shard.ts';
 import type { Command } from './session/command.ts';
 import { Delivery } from './session/delivery.ts';
 import type { Effect, Outcome } from './session/effect.ts';
 import { mintResumeToken, verifyResumeToken } from './session/resume-token.ts';
 import { SessionMachine } from './session/session-machine.ts';
-import { deliveryLimits, shardLimits } from './settings.ts';
+import { deliveryLimits, handlerSettings, shardLimits } from './settings.ts';
 import { UpstreamRouter } from './upstream/router.ts';
 
 const shardId = 's0';
-const tokenKeyBytes = 32;
+const keyBytes = 32;
 
 export interface CoreOptions {
   readonly config: Config;
-  readonly settings: HandlerSettings;
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: Metrics;
   readonly meter: RequestMeter;
   readonly authenticator: Authenticator;
   readonly upstreamCredentials: () => ChannelCredentials;
+  readonly peerCredentials: ChannelCredentials;
   readonly incarnation: string;
+  /** What the gateways of a pair share; absent without a pair. */
+  readonly pairSecret?: Uint8Array;
 }
 
 export interface GatewayCore {
   readonly context: HandlerContext;
   readonly client: ClientWriter;
+  /** Absent without a pair. */
+  readonly pair?: Pair;
 }
 
 /** Everything between the transport and the servers, wired: state machine, shard, delivery, router, limits. */
 export function createCore(options: CoreOptions): GatewayCore {
   const { config, clock, log, meter } = options;
-  const sessions = new SessionMachine();
   const client = new ClientWriter(meter);
-  const shard = new SoloShard<Command, Outcome, Effect>({
-    id: shardId,
-    machine: sessions,
-    perform: (effect) => performEffect(context, effect),
-    incarnation: options.incarnation,
-    epoch: Math.floor(clock.wallMs() / 1_000),
-    history: randomUUID(),
-  });
+  const held = createShard(options, () => context);
+  const { shard } = held;
   const delivery = new Delivery({
-    sessions,
+    sessions: { session: (sessionId) => held.machine().session(sessionId) },
     port: deliveryPort(client),
     commitIndex: () => shard.commitIndex,
     limits: deliveryLimits(config),
   });
   const router = createRouter(options);
+  const tokenKey =
+    options.pairSecret === undefined ? randomBytes(keyBytes) : pairKey(options.pairSecret, 'resume token');
   const context: HandlerContext = {
     clock,
     log,
-    settings: options.settings,
+    settings: withEndpoints(config, held.pair),
     shard,
-    sessions,
+    get sessions() {
+      return held.machine();
+    },
     delivery,
     router,
     protector: createProtector(options),
     rates: new ClientRates(clientRateOptions(config.overloadProtection)),
     authenticator: options.authenticator,
-    tokens: resumeTokens([randomBytes(tokenKeyBytes)]),
+    tokens: resumeTokens([tokenKey]),
     connections: new ConnectionTable(),
     pushWaiters: new PushWaiters(),
     client,
@@ -88,9 +92,77 @@ export function createCore(options: CoreOptions): GatewayCore {
     newId: randomUUID,
     schedule: (delayMs, run) => setTimeout(run, delayMs).unref(),
   };
-  shard.submit({ kind: 'promote', epoch: shard.epoch, history: shard.history });
-  shard.submit({ kind: 'configure', limits: shardLimits(config) });
-  return { context, client };
+  held.begin();
+  return { context, client, ...(held.pair === undefined ? {} : { pair: held.pair }) };
+}
+
+interface HeldShard {
+  readonly shard: ShardPort;
+  /** The state as it is applied here; another object after a change of incarnation. */
+  readonly machine: () => SessionMachine;
+  readonly pair?: Pair;
+  /** Gives a shard without a pair its first epoch and its limits; a pair does so whenever it leads. */
+  readonly begin: () => void;
+}
+
+function createShard(options: CoreOptions, context: () => HandlerContext): HeldShard {
+  const { config, clock, log, pairSecret } = options;
+  const perform = (effect: Effect) => performEffect(context(), effect);
+  const configure = () => shard.submit({ kind: 'configure', limits: shardLimits(config) });
+  if (pairSecret === undefined) {
+    const machine = new SessionMachine();
+    const epoch = Math.floor(clock.wallMs() / 1_000);
+    const { incarnation } = options;
+    const solo = { id: shardId, machine, perform, incarnation, epoch, history: randomUUID() };
+    const shard = new SoloShard<Command, Outcome, Effect>(solo);
+    const begin = () => {
+      shard.submit({ kind: 'promote', epoch, history: shard.history });
+      shard.submit({ kind: 'configure', limits: shardLimits(config) });
+    };
+    return { shard, machine: () => machine, begin };
+  }
+  const pair = createPair({
+    id: shardId,
+    config,
+    secret: pairSecret,
+    clientEndpoint: ownEndpoint(config.server.advertiseAddr, config.server.quicAddr),
+    zoneEndpoint: ownEndpoint(undefined, config.server.grpcAddr),
+    clock,
+    log,
+    credentials: options.peerCredentials,
+    perform,
+    newId: randomUUID,
+    onRole: ({ role, epoch, reason }) => {
+      log.info({ shard: shardId, role, epoch, reason }, 'role changed');
+      if (role === 'primary') configure();
+      else stepDown(context(), reason);
+    },
+  });
+  const { shard } = pair;
+  return { shard, machine: () => shard.machine as SessionMachine, pair, begin: () => {} };
+}
+
+/** Where others find an address of ours: as configured, unless it names no host. */
+function ownEndpoint(advertised: string | undefined, listened: string): string {
+  if (advertised !== undefined) return advertised;
+  const host = parseAddress(listened)?.host ?? '';
+  return host === '' || host === '0.0.0.0' || host === '::' ? '' : listened;
+}
+
+/** The endpoints are both gateways of a pair as far as they are known, looked up for each message that carries them. */
+function withEndpoints(config: Config, pair: Pair | undefined): HandlerSettings {
+  const known = (own: string, peers: string | undefined) => [own, peers ?? ''].filter((endpoint) => endpoint !== '');
+  const { advertiseAddr, quicAddr, grpcAddr } = config.server;
+  return {
+    ...handlerSettings(config),
+    get endpoints() {
+      if (pair === undefined) return known(advertiseAddr ?? '', undefined);
+      return known(ownEndpoint(advertiseAddr, quicAddr), pair.shard.peer?.clientEndpoint);
+    },
+    get upstreamEndpoints() {
+      return pair === undefined ? [] : known(ownEndpoint(undefined, grpcAddr), pair.shard.peer?.zoneEndpoint);
+    },
+  };
 }
 
 function createRouter(options: CoreOptions): UpstreamRouter {

@@ -1,8 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
-import { credentials as channelCredentials, ServerCredentials } from '@grpc/grpc-js';
+import {
+  credentials as channelCredentials,
+  ServerCredentials,
+  type ServiceDefinition,
+  type UntypedServiceImplementation,
+} from '@grpc/grpc-js';
 import { AdminServiceService } from '../proto/gen/admin.ts';
+import { HeartbeatServiceService, ReplicationServiceService } from '../proto/gen/replication.ts';
 import { GatewayServiceService } from '../proto/gen/upstream.ts';
 import { createAuthenticator } from './auth/create.ts';
 import type { Config } from './config.ts';
@@ -19,6 +25,7 @@ import { createMetrics, type Metrics } from './lib/metrics.ts';
 import { RequestMeter } from './lib/request-meter.ts';
 import { version } from './lib/version.ts';
 import { type Gateway, Lifecycle } from './lifecycle.ts';
+import { checkPairSecret, type Pair } from './pair.ts';
 import { errorCodeName } from './protocol/error-codes.ts';
 import { adminService } from './servers/admin-service.ts';
 import { gatewayService } from './servers/gateway-service.ts';
@@ -27,7 +34,7 @@ import { mutualTls, roleInterceptor } from './servers/grpc-security.ts';
 import { type GrpcServer, startGrpcServer } from './servers/grpc-server.ts';
 import { startHttpServer } from './servers/http-server.ts';
 import { startMetricsServer } from './servers/metrics-server.ts';
-import { handlerSettings, transportOptions } from './settings.ts';
+import { transportOptions } from './settings.ts';
 import { listen } from './transport/quinn.ts';
 import type { ServerTransport } from './transport/transport.ts';
 
@@ -38,8 +45,9 @@ export interface GatewayOptions {
   readonly certificate: Certificate;
   readonly clock: Clock;
   readonly log: Logger;
-  /** Reads a file that the configuration names. */
+  /** Read a file that the configuration names. */
   readonly readFile: (path: string) => string;
+  readonly readBytes: (path: string) => Uint8Array;
 }
 
 /**
@@ -56,6 +64,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     nowMs: clock.nowMs(),
     codeName: errorCodeName,
   });
+  const pairSecret = readPairSecret(config, options.readBytes);
   const authenticator = await createAuthenticator(config.auth, {
     clock,
     log,
@@ -63,17 +72,18 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   });
   const core = createCore({
     config,
-    settings: handlerSettings(config, advertised(config)),
     clock,
     log,
     metrics,
     meter,
     authenticator,
     upstreamCredentials: () => channelCredentials.createInsecure(),
+    peerCredentials: channelCredentials.createInsecure(),
     incarnation: identity.incarnation,
+    ...(pairSecret === undefined ? {} : { pairSecret }),
   });
   metrics.observe(gaugeSource(core.context));
-  const transport = await listenQuic(options, core);
+  const transport = await listenQuic(options, core, pairSecret === undefined ? [] : [pairSecret]);
   core.client.attach(transport);
   const housekeeping = new Housekeeping({ context: core.context, meter, metrics });
   const lifecycle = new Lifecycle({ core, config, identity, transport, housekeeping });
@@ -81,14 +91,13 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   return lifecycle;
 }
 
-/** What clients and zones are told of where to come back to; nothing when the configuration does not say. */
-function advertised({ server }: Config): { clients: string[]; zones: string[] } {
-  return { clients: server.advertiseAddr === undefined ? [] : [server.advertiseAddr], zones: [] };
-}
-
-async function listenQuic({ config, certificate }: GatewayOptions, core: GatewayCore): Promise<ServerTransport> {
+async function listenQuic(
+  { config, certificate }: GatewayOptions,
+  core: GatewayCore,
+  secrets: readonly Uint8Array[],
+): Promise<ServerTransport> {
   try {
-    const options = transportOptions(config, certificate);
+    const options = transportOptions(config, certificate, secrets);
     return await listen({ ...options, host: await addressOf(options.host) }, new Dispatcher(core.context));
   } catch (error) {
     throw new UsageError(`server.quic_addr: ${config.server.quicAddr}: cannot listen: ${errorMessage(error)}`);
@@ -100,6 +109,20 @@ async function addressOf(host: string): Promise<string> {
   if (host === '' || isIP(host) !== 0) return host;
   const { address } = await lookup(host, { order: 'ipv4first' });
   return address;
+}
+
+/** @throws UsageError when a pair is configured and its secret cannot be read or is too short. */
+function readPairSecret({ backup }: Config, readBytes: GatewayOptions['readBytes']): Uint8Array | undefined {
+  if (!backup.enabled) return undefined;
+  const path = backup.secretFile ?? '';
+  let secret: Uint8Array;
+  try {
+    secret = readBytes(path);
+  } catch (error) {
+    throw new UsageError(`backup.secret_file: ${path}: cannot be read: ${errorMessage(error)}`);
+  }
+  checkPairSecret(secret, path);
+  return secret;
 }
 
 interface Started {
@@ -116,6 +139,7 @@ async function startServers(options: GatewayOptions, started: Started): Promise<
   const { core, lifecycle, transport, meter } = started;
   const grpc = await startGrpc(options, started);
   lifecycle.own(grpc);
+  if (core.pair !== undefined) await startPair(options, core.pair, lifecycle);
   const view = gatewayView({
     context: core.context,
     metrics: started.metrics,
@@ -135,6 +159,25 @@ async function startServers(options: GatewayOptions, started: Started): Promise<
     metrics: metricsServer.address,
   };
   log.info({ ...addresses, transport: transport.kind, version, pid: process.pid }, 'gateway ready');
+}
+
+/** The peer's two doors, each behind the handshake of the pair. */
+async function startPair({ config }: GatewayOptions, pair: Pair, lifecycle: Lifecycle): Promise<void> {
+  const { heartbeat, sync } = config.backup;
+  const credentials = ServerCredentials.createInsecure();
+  const open = async (address: string, definition: ServiceDefinition, implementation: UntypedServiceImplementation) =>
+    lifecycle.own(
+      await startGrpcServer({
+        address,
+        credentials,
+        interceptors: [],
+        services: [{ definition, implementation }],
+        reflection: false,
+      }),
+    );
+  await open(heartbeat.listenAddr, HeartbeatServiceService, pair.link.heartbeatService);
+  await open(sync.listenAddr, ReplicationServiceService, pair.link.replicationService);
+  pair.start();
 }
 
 async function startGrpc(options: GatewayOptions, { core, lifecycle }: Started): Promise<GrpcServer> {

@@ -1,4 +1,4 @@
-import type { DemoteResponse, GatewayStatus, PromoteResponse } from '../proto/gen/admin.ts';
+import type { DemoteRequest, DemoteResponse, GatewayStatus, PromoteResponse } from '../proto/gen/admin.ts';
 import type { Config } from './config.ts';
 import type { GatewayCore } from './core.ts';
 import type { Certificate } from './dev-certificate.ts';
@@ -8,14 +8,18 @@ import { type GatewayIdentity, gatewayStatus } from './handlers/status.ts';
 import type { Housekeeping } from './housekeeping.ts';
 import { limitsOf } from './overload/limits.ts';
 import { clientRateOptions } from './overload/settings.ts';
+import type { Pair } from './pair.ts';
 import { errorOf } from './protocol/codec.ts';
 import { ErrorCode } from './protocol/error-codes.ts';
+import type { SwitchoverResult } from './replication/pair-options.ts';
 import { shardLimits } from './settings.ts';
 import type { ServerTransport } from './transport/transport.ts';
 
 const drainPollMs = 50;
 /** Of the whole stop, for closing what is left once the clients are gone. */
 const closeMs = 2_000;
+const switchoverMs = 5_000;
+const notNamed = 'the Lease does not name this gateway';
 
 export interface LifecycleOptions {
   readonly core: GatewayCore;
@@ -60,7 +64,10 @@ export class Lifecycle implements Gateway, GatewayControl {
 
   notReadyReasons(): readonly string[] {
     if (this.#stopping !== undefined) return ['stopping'];
-    return this.#drain.active ? ['draining'] : [];
+    if (this.#drain.active) return ['draining'];
+    const { pair } = this.#options.core;
+    if (pair === undefined || pair.shard.serving || (pair.shard.role === 'backup' && pair.shard.isInSync)) return [];
+    return [pair.shard.role === 'primary' ? 'the primary is not serving' : `${pair.shard.role}, not in sync`];
   }
 
   status(): GatewayStatus {
@@ -68,12 +75,31 @@ export class Lifecycle implements Gateway, GatewayControl {
     return gatewayStatus(core.context, identity, this.notReadyReasons().length === 0, this.#drain.active);
   }
 
+  /** Only a hint: what counts is the Lease, which is read again (rule 3). */
   promote(): Promise<PromoteResponse> {
-    return Promise.resolve(noPair);
+    const { context, pair } = this.#options.core;
+    if (pair === undefined) return Promise.resolve(noPair);
+    pair.shard.lookAtLease(context.clock.nowMs());
+    const success = pair.shard.role === 'primary';
+    const error = success ? undefined : errorOf({ code: ErrorCode.ERROR_NOT_PRIMARY, message: notNamed });
+    return Promise.resolve({ success, error, epoch: BigInt(pair.shard.epoch) });
   }
 
-  demote(): Promise<DemoteResponse> {
-    return Promise.resolve(noPair);
+  /** Hands the shard over to the peer (rule 16). */
+  async demote(request: DemoteRequest): Promise<DemoteResponse> {
+    const { pair } = this.#options.core;
+    if (pair === undefined) return noPair;
+    const result = await this.#switchover(pair, request.successor, request.deadlineMs);
+    if (result.ok) return { success: true, error: undefined, epoch: BigInt(result.epoch) };
+    const error = errorOf({ code: ErrorCode.ERROR_TRY_LATER, message: result.reason });
+    return { success: false, error, epoch: BigInt(pair.shard.epoch) };
+  }
+
+  #switchover(pair: Pair, successor: string, deadlineMs: number): Promise<SwitchoverResult> {
+    const { context } = this.#options.core;
+    const heir = successor === '' ? (pair.shard.peer?.incarnation ?? '') : successor;
+    const withinMs = deadlineMs === 0 ? this.#config.backup.failoverTimeoutMs : deadlineMs;
+    return new Promise((resolve) => pair.shard.switchover(context.clock.nowMs(), heir, withinMs, resolve));
   }
 
   drain(deadlineMs: number, sessionsPerSecond: number): number {
@@ -109,6 +135,11 @@ export class Lifecycle implements Gateway, GatewayControl {
     const { clock, connections, router, authenticator } = core.context;
     const { drainTimeoutMs } = this.#config.server;
     const untilMs = clock.nowMs() + drainTimeoutMs;
+    const { pair } = core;
+    if (pair?.shard.serving === true && pair.shard.peer !== undefined && !pair.shard.peerHeartbeatLost) {
+      const result = await this.#switchover(pair, '', Math.min(drainTimeoutMs, switchoverMs));
+      core.context.log.info({ ...result }, 'switchover before stopping');
+    }
     transport.stopAccepting();
     this.#drain.start(0, drainTimeoutMs);
     while (connections.size > 0 && clock.nowMs() < untilMs) {
@@ -118,6 +149,7 @@ export class Lifecycle implements Gateway, GatewayControl {
     await transport.shutdown(ErrorCode.ERROR_GOING_AWAY, 'the gateway stopped', closeMs);
     await Promise.all([...this.#owned.map((server) => server.close(closeMs)), router.close(closeMs)]);
     housekeeping.stop();
+    pair?.stop();
     authenticator.close();
   }
 }

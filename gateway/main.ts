@@ -48,6 +48,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     clock: systemClock,
     log,
     readFile: readText,
+    readBytes: (path) => readFileSync(path),
   });
   const code = await untilStopped(gateway, log, async () => {
     const { config } = load();

@@ -29,11 +29,11 @@ export function shardLimits({ server }: Config): ShardLimits {
   };
 }
 
-/** @param endpoints where clients and zones find this gateway. */
-export function handlerSettings(
-  { server, upstream }: Config,
-  endpoints: { readonly clients: readonly string[]; readonly zones: readonly string[] },
-): HandlerSettings {
+/** What the configuration says to the handlers; where clients and zones find the pair is known elsewhere. */
+export function handlerSettings({
+  server,
+  upstream,
+}: Config): Omit<HandlerSettings, 'endpoints' | 'upstreamEndpoints'> {
   return {
     startTimeoutMs: server.startTimeoutMs,
     idleTimeoutMs: server.idleTimeoutMs,
@@ -45,8 +45,6 @@ export function handlerSettings(
     maxFrameBytes: server.maxFrameBytes,
     zoneCount: upstream.zoneCount,
     zoneLeaseMs: upstream.leaseMs,
-    endpoints: endpoints.clients,
-    upstreamEndpoints: endpoints.zones,
   };
 }
 
@@ -64,10 +62,14 @@ const kibibyte = 1_024;
 /** Clients beyond the protector's limit are answered with a code before the transport refuses them without one. */
 const connectionHeadroom = 1.25;
 
-/** @throws UsageError when the address does not parse. */
+/**
+ * @param secrets what the gateways of a pair share; empty without a pair.
+ * @throws UsageError when the address does not parse.
+ */
 export function transportOptions(
   { server, overloadProtection }: Config,
   certificate: Certificate,
+  secrets: readonly Uint8Array[],
 ): ServerTransportOptions {
   const address = parseAddress(server.quicAddr);
   if (address === undefined) throw new UsageError(`server.quic_addr: ${server.quicAddr}: expected HOST:PORT`);
@@ -86,5 +88,6 @@ export function transportOptions(
     retryThreshold: 256,
     sendBufferBytes: { low: 64 * kibibyte, high: 256 * kibibyte, hard: 4 * server.queueMaxBytes + 1_024 * kibibyte },
     receiveBufferBytesMax: 16 * kibibyte * kibibyte,
+    ...(secrets.length === 0 ? {} : { secrets }),
   };
 }

@@ -10,8 +10,8 @@ export function stepDown(context: HandlerContext, reason: string): void {
   const { redirect } = context.shard;
   const endpoints = redirect === '' ? context.settings.endpoints : [redirect];
   for (const connection of context.connections) {
-    if (connection.phase !== 'open') continue;
     context.delivery.unbind(connection.id);
+    if (connection.phase !== 'open') continue;
     sendAway(context, connection, {
       code: ErrorCode.ERROR_FENCED,
       reason,
@@ -23,4 +23,6 @@ export function stepDown(context: HandlerContext, reason: string): void {
     });
   }
   context.pushWaiters.endAll();
+  for (const zoneId of context.router.status().keys()) context.router.setEndpoints(zoneId, []);
+  context.turn.ask();
 }
