@@ -39,6 +39,7 @@ describe('the rules', () => {
       'gateway/session/b.ts': 'export const b = (value: unknown) => value;\n',
       'gateway/session/a.test.ts':
         "import { x } from '../testing/x.ts';\nconst now = Date.now();\nit('works', () => x(now));\n",
+      'gateway/replication/link.ts': "import { Client } from '@grpc/grpc-js';\nsetTimeout(() => Client, 1);\n",
       'gateway/main.ts': "import './gateway.ts';\nconsole.log(process.env.HOME, Date.now());\n",
       'gateway/handlers/h.ts':
         "import { a } from '../session/a.ts';\nexport const h = (date: Date) => a({ date, setTimeout: 1 });\n",
