@@ -173,11 +173,6 @@ export class SessionMachine {
     return this.state.byOpenid.get(openid);
   }
 
-  /** The code for a session that is not there: why it ended if that is still known, else SESSION_NOT_FOUND. */
-  endedCode(sessionId: string): number {
-    return this.state.ended.resumeCode(sessionId);
-  }
-
   counts(): SessionCounts {
     const { sessions, connectedCount, zoneSessions, queueMessages, queueBytes } = this.state;
     let normal = 0;

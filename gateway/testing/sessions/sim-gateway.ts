@@ -183,7 +183,11 @@ export class SimGateway implements NetworkEnd<UpFrame> {
     if (served.confirmed) return;
     served.confirmed = true;
     const { sessionId, binding } = served;
-    this.submit({ kind: 'confirm', sessionId, binding }, () => this.options.ledger.confirmed(sessionId, binding));
+    // A START that came first, committed or not, still needs the token it was made with.
+    const isNewest = this.machine.session(sessionId)?.binding === binding;
+    this.submit({ kind: 'confirm', sessionId, binding }, () => {
+      if (isNewest) this.options.ledger.confirmed(sessionId, binding);
+    });
   }
 
   #request(served: ServedConnection, frame: Extract<UpFrame, { type: 'request' }>): void {
