@@ -90,7 +90,7 @@ describe('loadConfig', () => {
       upstreamTimeoutMs: 30_000,
     });
     expect(config.backup).toMatchObject({ enabled: true, serverId: 'gate-prod-001', secretFile: 'pair.secret' });
-    expect(warnings.join()).toContain('this version runs alone');
+    expect(warnings.join()).toContain('backup.arbiter is standalone');
     expect(config.backup.sync).toMatchObject({ peerAddr: 'backup-server:8094', batchSize: 100, bufferSize: 10_000 });
   });
 

@@ -7,7 +7,16 @@ interface Child {
   readonly exited: Promise<void>;
 }
 
-/** Child processes that run together: when one ends on its own, that is an error. */
+export interface ChildOptions {
+  /** Started again when it ends on its own, unless it had hardly begun. */
+  readonly restart?: boolean;
+}
+
+const restartMs = 1_000;
+/** A child that ends sooner than this has something wrong with it. */
+const settledMs = 3_000;
+
+/** Child processes that run together: when one ends on its own, that is an error, unless it is to be started again. */
 export class Children {
   /** Rejects when a child ended that nobody stopped; never resolves. */
   readonly ended: Promise<never>;
@@ -15,6 +24,7 @@ export class Children {
   #stopDeadlineMs: number;
   #children: Child[] = [];
   #stopping = false;
+  #restarts = new Set<NodeJS.Timeout>();
   #fail: (error: Error) => void = () => {};
 
   /** @param stopDeadlineMs how long a child may take to end before it is killed */
@@ -28,7 +38,8 @@ export class Children {
   }
 
   /** Starts the program; every line it writes is shown with its name in front. */
-  start(name: string, args: readonly string[]): void {
+  start(name: string, args: readonly string[], options: ChildOptions = {}): void {
+    const startedMs = performance.now();
     // A process group of its own, so that Ctrl-C reaches only us and each child is stopped once, in order.
     const child = spawn(process.execPath, [this.#program, ...args], {
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -39,8 +50,13 @@ export class Children {
     }
     const exited = new Promise<void>((resolve) => {
       child.on('exit', (code, signal) => {
-        if (!this.#stopping) this.#fail(new Error(`${name} ended with ${signal ?? code}`));
         resolve();
+        if (this.#stopping) return;
+        if (options.restart === true && performance.now() - startedMs >= settledMs) {
+          process.stdout.write(`${name} ended with ${signal ?? code} and is started again\n`);
+          this.#children = this.#children.filter((other) => other.process !== child);
+          this.#restarts.add(setTimeout(() => this.start(name, args, options), restartMs));
+        } else this.#fail(new Error(`${name} ended with ${signal ?? code}`));
       });
     });
     this.#children.push({ name, process: child, exited });
@@ -54,6 +70,7 @@ export class Children {
   /** Stops the first child, then all others together, each by its id. */
   async stop(): Promise<void> {
     this.#stopping = true;
+    for (const timer of this.#restarts) clearTimeout(timer);
     const [first, ...rest] = this.#children;
     if (first !== undefined) await this.#stopOne(first);
     await Promise.all(rest.map((child) => this.#stopOne(child)));

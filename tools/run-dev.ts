@@ -1,6 +1,11 @@
-/** `make run`: a development gateway and six example zones as child processes, until Ctrl-C. */
+/** `make run`: a primary, its backup and six example zones as child processes, until Ctrl-C. */
+
+import { randomBytes } from 'node:crypto';
 import { createSocket } from 'node:dgram';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Children } from './children.ts';
 
 interface Ports {
@@ -8,6 +13,8 @@ interface Ports {
   readonly http: number;
   readonly grpc: number;
   readonly metrics: number;
+  readonly heartbeat: number;
+  readonly sync: number;
 }
 
 /** What is read of the body of /stats. */
@@ -16,12 +23,17 @@ interface StatsBody {
 }
 
 const zoneIds = ['001', '002', '003', '004', '005', '006'];
-const gatewayPorts: Ports = { quic: 8453, http: 8080, grpc: 8092, metrics: 9090 };
+const primaryPorts: Ports = { quic: 8453, http: 8080, grpc: 8092, metrics: 9090, heartbeat: 8093, sync: 8094 };
+const backupPorts: Ports = { quic: 8553, http: 8180, grpc: 8192, metrics: 9190, heartbeat: 8193, sync: 8194 };
 const firstZonePort = 9001;
+const secretBytes = 48;
 const startDeadlineMs = 30_000;
 /** Longer than the gateway's own drain deadline below. */
 const stopDeadlineMs = 15_000;
 const drainTimeout = '5s';
+/** The recommended ones; the defaults are the seed's 2s and 6s. */
+const heartbeatInterval = '200ms';
+const heartbeatTimeout = '1s';
 
 process.chdir(new URL('../', import.meta.url).pathname);
 
@@ -42,26 +54,45 @@ function busyUdp(port: number): Promise<string | undefined> {
   });
 }
 
-async function refuseBusyPorts(ports: Ports): Promise<void> {
+async function refuseBusyPorts(pair: readonly Ports[]): Promise<void> {
   const zonePorts = zoneIds.map((_, index) => firstZonePort + index);
-  const probes = [ports.http, ports.grpc, ports.metrics, ...zonePorts].map(busyTcp);
-  const busy = (await Promise.all([busyUdp(ports.quic), ...probes])).filter((reason) => reason !== undefined);
+  const tcpPorts = pair.flatMap(({ http, grpc, metrics, heartbeat, sync }) => [http, grpc, metrics, heartbeat, sync]);
+  const probes = [...pair.map(({ quic }) => busyUdp(quic)), ...[...tcpPorts, ...zonePorts].map(busyTcp)];
+  const busy = (await Promise.all(probes)).filter((reason) => reason !== undefined);
   if (busy.length === 0) return;
   process.stderr.write(`these ports are in use, so nothing was started: ${busy.join(', ')}\n`);
   process.exit(2);
 }
 
-function startGateway(children: Children, name: string, ports: Ports): void {
-  children.start(name, [
+interface Member {
+  readonly name: string;
+  readonly mode: 'primary' | 'backup';
+  readonly own: Ports;
+  readonly peer: Ports;
+}
+
+function startGateway(children: Children, { name, mode, own, peer }: Member, secretFile: string): void {
+  const flags = [
     'gateway',
     '--dev',
-    `--backup-server-id=${name}`,
-    `--quic-addr=:${ports.quic}`,
-    `--http-addr=:${ports.http}`,
-    `--grpc-addr=localhost:${ports.grpc}`,
-    `--metrics-addr=:${ports.metrics}`,
+    `--quic-addr=:${own.quic}`,
+    `--advertise-addr=localhost:${own.quic}`,
+    `--http-addr=:${own.http}`,
+    `--grpc-addr=localhost:${own.grpc}`,
+    `--metrics-addr=:${own.metrics}`,
     `--drain-timeout=${drainTimeout}`,
-  ]);
+    '--backup-enabled',
+    `--backup-mode=${mode}`,
+    `--backup-server-id=${name}`,
+    `--backup-secret-file=${secretFile}`,
+    `--backup-heartbeat-interval=${heartbeatInterval}`,
+    `--backup-heartbeat-timeout=${heartbeatTimeout}`,
+    `--backup-heartbeat-listen-addr=localhost:${own.heartbeat}`,
+    `--backup-heartbeat-peer-addr=localhost:${peer.heartbeat}`,
+    `--backup-sync-listen-addr=localhost:${own.sync}`,
+    `--backup-sync-peer-addr=localhost:${peer.sync}`,
+  ];
+  children.start(name, flags, { restart: true });
 }
 
 function startZones(children: Children, gateways: readonly Ports[]): void {
@@ -100,40 +131,50 @@ async function allZonesHealthy(ports: Ports): Promise<boolean> {
 }
 
 /** Zones are started when the gateway answers: they would only complain before. */
-async function startAll(children: Children, ports: Ports): Promise<void> {
-  startGateway(children, 'gate-001', ports);
-  await until(children, 'the gateway is healthy', async () => (await read(ports, '/health')).ok);
-  startZones(children, [ports]);
-  await until(children, 'all zones are healthy', () => allZonesHealthy(ports));
-  process.stdout.write(greeting(ports));
+async function startAll(children: Children, secretFile: string): Promise<void> {
+  const [first, second] = [primaryPorts, backupPorts];
+  startGateway(children, { name: 'gate-001', mode: 'primary', own: first, peer: second }, secretFile);
+  startGateway(children, { name: 'gate-002', mode: 'backup', own: second, peer: first }, secretFile);
+  await until(children, 'the primary serves', async () => (await read(first, '/primary')).ok);
+  await until(children, 'the backup is in sync', async () => (await read(second, '/ready')).ok);
+  startZones(children, [first, second]);
+  await until(children, 'all zones are healthy', () => allZonesHealthy(first));
+  process.stdout.write(greeting(first, second));
 }
 
-function greeting(ports: Ports): string {
+function greeting(ports: Ports, backup: Ports): string {
   return `
-GateSvr is up: clients (QUIC) ${ports.quic}/udp, HTTP ${ports.http}, gRPC ${ports.grpc}, metrics ${ports.metrics}; zones 001 to 006.
+GateSvr is up: zones 001 to 006, and a pair of gateways:
+  gate-001, primary: clients (QUIC) ${ports.quic}/udp, HTTP ${ports.http}, gRPC ${ports.grpc}, metrics ${ports.metrics}
+  gate-002, backup:  clients (QUIC) ${backup.quic}/udp, HTTP ${backup.http}, gRPC ${backup.grpc}, metrics ${backup.metrics}
 This is development mode: the certificate is thrown away at the end, and everybody is let in.
 
   npm run -s gatesvr -- client --addr localhost:${ports.quic} --openid alice --insecure --action echo --data hi
-  npm run -s gatesvr -- client --addr localhost:${ports.quic} --openid alice --insecure
+  npm run -s gatesvr -- client --addr localhost:${ports.quic},localhost:${backup.quic} --openid alice --insecure
   npm run -s gatesvr -- admin status --gateway localhost:${ports.grpc}
   curl http://localhost:${ports.http}/stats
   open http://localhost:${ports.http}/
 
+Kill the primary (its pid is in /health) and the client goes on at the backup; the killed gateway is started again.
 Ctrl-C stops it.
 `;
 }
 
-await refuseBusyPorts(gatewayPorts);
+await refuseBusyPorts([primaryPorts, backupPorts]);
+const secretFolder = mkdtempSync(join(tmpdir(), 'gatesvr-'));
+const secretFile = join(secretFolder, 'pair-secret');
+writeFileSync(secretFile, randomBytes(secretBytes), { mode: 0o600 });
 const children = new Children('gateway/cli/gatesvr.ts', stopDeadlineMs);
 const asked = new Promise<void>((resolve) => {
   process.on('SIGINT', () => resolve());
   process.on('SIGTERM', () => resolve());
 });
 try {
-  await Promise.race([asked, startAll(children, gatewayPorts)]);
+  await Promise.race([asked, startAll(children, secretFile)]);
   await Promise.race([asked, children.ended]);
 } catch (error) {
   process.stderr.write(`${error instanceof Error ? error.message : error}\n`);
   process.exitCode = 1;
 }
 await children.stop();
+rmSync(secretFolder, { recursive: true });

@@ -178,7 +178,8 @@ export function warningsFor(config: Config): string[] {
   if (server.queueMaxBytes < server.maxFrameBytes) {
     warnings.push('server.queue_max_bytes is less than server.max_frame_bytes: the longest messages never fit a queue');
   }
-  if (backup.enabled)
-    warnings.push('backup.enabled is on, but this version runs alone: its sessions end with the process');
+  if (backup.enabled && backup.arbiter === 'standalone') {
+    warnings.push('backup.arbiter is standalone: while the two cannot reach each other, both may serve');
+  }
   return warnings;
 }

@@ -27,6 +27,10 @@ export interface ShardPort {
   readonly serving: boolean;
   /** Where clients find the primary; empty when it is not known. */
   readonly redirect: string;
+  /** Where zones and administrators find the primary; empty when it is not known. */
+  readonly zoneRedirect: string;
+  /** Names this process start, or this start of an empty copy. */
+  readonly incarnation: string;
   readonly logIndex: number;
   readonly commitIndex: number;
   /** Incarnations that hold all that was committed. */

@@ -12,14 +12,17 @@ export const undecided: ErrorFields = {
   retryAfterMs,
 };
 
-/** Why this gateway may not decide anything for its shard now, and who may; undefined on the primary. */
-export function notPrimary({ shard }: HandlerContext): ErrorFields | undefined {
+/**
+ * Why this gateway may not decide anything for its shard now, and who may; undefined on the primary.
+ * @param redirect for callers over gRPC `shard.zoneRedirect`; clients' by default.
+ */
+export function notPrimary({ shard }: HandlerContext, redirect = shard.redirect): ErrorFields | undefined {
   if (shard.serving) return undefined;
   const code = shard.role === 'deposed' ? ErrorCode.ERROR_FENCED : ErrorCode.ERROR_NOT_PRIMARY;
   return {
     code,
     message: `this gateway is ${shard.role} of shard ${shard.id} in epoch ${shard.epoch}`,
     retryAfterMs,
-    redirect: shard.redirect,
+    redirect,
   };
 }

@@ -120,6 +120,11 @@ export class PairShard<Command, Outcome, Effect, Image> {
     return this.#tenure === undefined && this.peer?.role === 'primary' ? this.peer.clientEndpoint : '';
   }
 
+  /** As `redirect`, for zones and administrators. */
+  get zoneRedirect(): string {
+    return this.#tenure === undefined && this.peer?.role === 'primary' ? this.peer.zoneEndpoint : '';
+  }
+
   /** How safe a push is whose outcome is heard now (I2). */
   get pushLevel(): PushLevel {
     const full = this.#tenure?.level === 'committed';

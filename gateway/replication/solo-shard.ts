@@ -17,6 +17,8 @@ export class SoloShard<Command, Outcome, Effect> extends Shard<Command, Outcome,
   readonly role = 'primary';
   readonly serving = true;
   readonly redirect = '';
+  readonly zoneRedirect = '';
+  readonly incarnation: string;
   readonly pushLevel = PushLevel.PUSH_LEVEL_QUEUED;
   readonly peerHeartbeatLost = false;
   readonly epoch: number;
@@ -27,6 +29,7 @@ export class SoloShard<Command, Outcome, Effect> extends Shard<Command, Outcome,
     super({ id: options.id, machine: options.machine, log: new SoloLog<Command>(), perform: options.perform });
     this.epoch = options.epoch;
     this.history = options.history;
+    this.incarnation = options.incarnation;
     this.inSync = [options.incarnation];
   }
 

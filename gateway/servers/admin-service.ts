@@ -72,7 +72,7 @@ function setZones(
   respond: sendUnaryData<SetZonesResponse>,
 ): void {
   const refused = (error: ErrorFields) => respond(null, { success: false, error: errorOf(error), revision: 0n });
-  const elsewhere = notPrimary(context);
+  const elsewhere = notPrimary(context, context.shard.zoneRedirect);
   if (elsewhere !== undefined) return refused(elsewhere);
   const command = zonesCommand(call.request, context.settings.zoneCount);
   if (typeof command === 'string') return refused({ code: ErrorCode.ERROR_BAD_MESSAGE, message: command });
@@ -170,7 +170,7 @@ function kick(
   respond: sendUnaryData<KickSessionResponse>,
 ): void {
   const { sessionId, openid, reason } = call.request;
-  const elsewhere = notPrimary(context);
+  const elsewhere = notPrimary(context, context.shard.zoneRedirect);
   if (elsewhere !== undefined) return respond(null, { success: false, error: errorOf(elsewhere) });
   const session = sessionId === '' ? context.sessions.sessionOf(openid) : context.sessions.session(sessionId);
   if (session === undefined || (openid !== '' && session.openid !== openid)) {

@@ -78,7 +78,8 @@ function register(
       epoch: BigInt(shard.epoch),
       endpoints: [...settings.upstreamEndpoints],
     });
-  const refusal = notPrimary(context) ?? registrationProblem(context, zoneId, address, weight);
+  const refusal =
+    notPrimary(context, context.shard.zoneRedirect) ?? registrationProblem(context, zoneId, address, weight);
   if (refusal !== undefined) return answer(refusal);
   shard.submit(
     {
@@ -100,7 +101,7 @@ function unregister(
   respond: sendUnaryData<UnregisterUpstreamResponse>,
 ): void {
   const { zoneId, address, instanceId } = call.request;
-  const refusal = notPrimary(context) ?? registrationProblem(context, zoneId, address, 0);
+  const refusal = notPrimary(context, context.shard.zoneRedirect) ?? registrationProblem(context, zoneId, address, 0);
   if (refusal !== undefined) return respond(null, { success: false, error: errorOf(refusal) });
   context.shard.submit(
     { kind: 'unregister-zone', zoneId, address, instanceId },

@@ -29,12 +29,12 @@ export function gatewayView(options: GatewayViewOptions): GatewayView {
     }),
     notReadyReasons: options.notReadyReasons,
     isPrimary: () => shard.role === 'primary',
-    stats: () => statsReport(context, identity),
+    stats: () => statsReport(context),
     performance: options.performance,
   };
 }
 
-function statsReport(context: HandlerContext, identity: GatewayIdentity): StatsReport {
+function statsReport(context: HandlerContext): StatsReport {
   const { shard, sessions, protector } = context;
   const counts = sessions.counts();
   return {
@@ -48,7 +48,7 @@ function statsReport(context: HandlerContext, identity: GatewayIdentity): StatsR
         id: shard.id,
         role: shard.role,
         epoch: shard.epoch,
-        incarnation: identity.incarnation,
+        incarnation: shard.incarnation,
         log_index: shard.logIndex,
         commit_index: shard.commitIndex,
         in_sync: shard.inSync,

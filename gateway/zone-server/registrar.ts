@@ -99,7 +99,7 @@ export class Registrar {
     for (const address of learned) this.#subscribe(address);
     if (response.success) this.#accepted(subscription, response);
     else if (response.error?.code === ErrorCode.ERROR_NOT_PRIMARY) {
-      this.#lost(subscription, 'not primary');
+      this.#notPrimary(subscription);
       this.#again(subscription, notPrimaryMs);
     } else {
       const { code = ErrorCode.ERROR_INTERNAL, message = '' } = response.error ?? {};
@@ -133,6 +133,17 @@ export class Registrar {
       this.#log.warn({ gateway: address, zone: this.#registration.zoneId, why }, 'not registered with gateway');
     }
     subscription.registered = false;
+    this.#directory.refused(address);
+  }
+
+  /** A backup's answer: nothing is wrong, the primary is asked too, and this one again in case it becomes that. */
+  #notPrimary(subscription: Subscription): void {
+    const { address } = subscription;
+    if (subscription.registered) {
+      this.#log.info({ gateway: address, zone: this.#registration.zoneId }, 'gateway is primary no more');
+    }
+    subscription.registered = false;
+    subscription.failures = 0;
     this.#directory.refused(address);
   }
 
