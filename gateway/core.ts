@@ -40,7 +40,6 @@ export interface CoreOptions {
   readonly authenticator: Authenticator;
   readonly upstreamCredentials: () => ChannelCredentials;
   readonly peerCredentials: ChannelCredentials;
-  readonly incarnation: string;
   /** What the gateways of a pair share; absent without a pair. */
   readonly pairSecret?: Uint8Array;
 }
@@ -112,7 +111,7 @@ function createShard(options: CoreOptions, context: () => HandlerContext): HeldS
   if (pairSecret === undefined) {
     const machine = new SessionMachine();
     const epoch = Math.floor(clock.wallMs() / 1_000);
-    const { incarnation } = options;
+    const incarnation = `${config.backup.serverId}/${randomUUID()}`;
     const solo = { id: shardId, machine, perform, incarnation, epoch, history: randomUUID() };
     const shard = new SoloShard<Command, Outcome, Effect>(solo);
     const begin = () => {

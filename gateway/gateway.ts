@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import {
@@ -56,7 +55,7 @@ export interface GatewayOptions {
  */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { config, clock, log } = options;
-  const identity: GatewayIdentity = { serverId: config.backup.serverId, incarnation: randomUUID(), version };
+  const identity: GatewayIdentity = { serverId: config.backup.serverId, version };
   const metrics = createMetrics();
   const meter = new RequestMeter({
     metrics,
@@ -79,7 +78,6 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     authenticator,
     upstreamCredentials: () => channelCredentials.createInsecure(),
     peerCredentials: channelCredentials.createInsecure(),
-    incarnation: identity.incarnation,
     ...(pairSecret === undefined ? {} : { pairSecret }),
   });
   metrics.observe(gaugeSource(core.context));

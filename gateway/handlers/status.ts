@@ -3,8 +3,6 @@ import type { HandlerContext } from './context.ts';
 
 export interface GatewayIdentity {
   readonly serverId: string;
-  /** One process start. */
-  readonly incarnation: string;
   readonly version: string;
 }
 
@@ -17,7 +15,9 @@ export function gatewayStatus(
 ): GatewayStatus {
   const { shard, protector } = context;
   return {
-    ...identity,
+    serverId: identity.serverId,
+    version: identity.version,
+    incarnation: shard.incarnation,
     ready,
     draining,
     shards: [

@@ -36,7 +36,7 @@ let zone: GatewayServiceClient;
 let admin: AdminServiceClient;
 
 function controlOf({ context }: HandlerHarness): GatewayControl {
-  const identity = { serverId: 'gate-test', incarnation: 'i1', version: '0.0.0' };
+  const identity = { serverId: 'gate-test', version: '0.0.0' };
   const refused = { success: false, error: undefined, epoch: 0n };
   return {
     status: () => gatewayStatus(context, identity, true, false),
