@@ -41,7 +41,7 @@ export class LeaseClient {
     return this.#known;
   }
 
-  /** When `lease` was first seen. */
+  /** A moment after `lease` was first seen; infinite until the tick after that. */
   get seenMs(): number {
     return this.#seenMs;
   }
@@ -59,6 +59,7 @@ export class LeaseClient {
   /** Time passes: a request without an answer gets the outcome unknown; the Lease is read now and then. */
   tick(nowMs: number): void {
     this.#nowMs = nowMs;
+    if (this.#seenMs === Number.POSITIVE_INFINITY) this.#seenMs = nowMs;
     const asked = this.#asked;
     if (asked !== undefined && nowMs - asked.sinceMs >= this.#options.timeoutMs) this.#take(asked, { kind: 'unknown' });
     if (this.#mustRead || nowMs >= this.#nextReadMs) this.read();
@@ -99,7 +100,8 @@ export class LeaseClient {
     const sameWrite = lease.epoch === this.#lease?.epoch && lease.revision === this.#lease.revision;
     if (isNewer(lease, this.#lease)) {
       this.#lease = lease;
-      this.#seenMs = this.#nowMs;
+      // An answer may come long after the last tick, when this process was stopped in between.
+      this.#seenMs = Number.POSITIVE_INFINITY;
     } else if (sameWrite && lease.holder === this.#lease?.holder) this.#lease = lease;
   }
 }

@@ -1,5 +1,6 @@
 import { PushLevel } from '../../../proto/gen/upstream.ts';
 import { ErrorCode } from '../../protocol/error-codes.ts';
+import { encodeImages } from '../../session/image-codec.ts';
 import { check } from '../sessions/ledger.ts';
 import type { SimClient } from '../sessions/sim-client.ts';
 import type { PairWorld } from './pair-world.ts';
@@ -37,7 +38,8 @@ function checkCopy(world: PairWorld, primary: SimNode, backup: SimNode): void {
 }
 
 function contents(node: SimNode): string {
-  return JSON.stringify([...node.machine.snapshot(node.shard.logIndex + 1)]);
+  const whole = encodeImages(node.machine.snapshot(node.shard.logIndex + 1), Number.MAX_SAFE_INTEGER, () => true);
+  return Buffer.from(whole.bytes).toString('latin1');
 }
 
 function checkClient(world: PairWorld, primary: SimNode, client: SimClient): void {

@@ -129,6 +129,8 @@ export class PairWorld {
   }
 
   sendToPeer(node: SimNode, message: PeerMessage): void {
+    const differs = message.kind === 'dismiss' && message.reason.startsWith('state differs');
+    check(!differs, 'rule 9', () => `${node.serverId}: ${JSON.stringify(message)}`);
     if (node.alive) this.links[this.other(node.serverId as Server)].send(message);
   }
 

@@ -168,10 +168,7 @@ function loseOperators(world: PairWorld): void {
 }
 
 function stormOfReconnects(world: PairWorld): void {
-  for (const client of world.clients) {
-    client.drop();
-    client.connect();
-  }
+  for (const client of world.clients) client.drop();
 }
 
 function switchOver(world: PairWorld, server: Server): void {
