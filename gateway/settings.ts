@@ -87,7 +87,8 @@ export function transportOptions(
       : unlimitedConnections,
     retryThreshold: 256,
     sendBufferBytes: { low: 64 * kibibyte, high: 256 * kibibyte, hard: 4 * server.queueMaxBytes + 1_024 * kibibyte },
-    receiveBufferBytesMax: 16 * kibibyte * kibibyte,
+    // Small: what waits here waits for this process, and QUIC's flow control slows those who send more.
+    receiveBufferBytesMax: 512 * kibibyte,
     ...(secrets.length === 0 ? {} : { secrets }),
   };
 }

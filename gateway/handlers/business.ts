@@ -31,11 +31,12 @@ export function handleBusiness(context: HandlerContext, connection: ClientConnec
     const message = `seq_id: ${request.seqId}: expected 1 to 2^53 - 1 on BUSINESS`;
     return refuse(context, connection, msgId, { code: ErrorCode.ERROR_BAD_MESSAGE, message });
   }
-  const business = decodePayload(context, connection, request);
-  if (business === undefined) return;
   const call = { connection, sessionId: connection.sessionId, msgId, clientSeq, startedMs: context.clock.nowMs() };
   const session = context.sessions.session(connection.sessionId);
+  // Asked before the payload is looked at: under overload most requests end here, and must cost little.
   if (session !== undefined && clientSeq > session.maxClientSeq && !mayEnter(context, call, request)) return;
+  const business = decodePayload(context, connection, request);
+  if (business === undefined) return;
   context.shard.submit(
     { kind: 'admit', sessionId: call.sessionId, binding: connection.binding, clientSeq, msgId },
     (outcome) => admitted(context, call, request, business, outcome),
