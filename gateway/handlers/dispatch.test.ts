@@ -1,49 +1,23 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import {
-  AckRequest,
-  BusinessRequest,
   BusinessResponse,
   Error as ErrorMessage,
   PushType,
   RequestType,
   type ServerPush,
-  StartRequest,
 } from '../../proto/gen/message.ts';
 import { ErrorCode } from '../protocol/error-codes.ts';
 import { HandlerHarness } from '../testing/handler-harness.ts';
+import { ack, business } from '../testing/handler-messages.ts';
 import { sweepConnections } from './connection-deadlines.ts';
-import { Drain } from './drain.ts';
-import { pushToSession } from './push.ts';
 
 let gateway: HandlerHarness;
 beforeEach(() => {
   gateway = new HandlerHarness();
 });
 
-const echo = (text: string) =>
-  Buffer.from(BusinessRequest.encode({ action: 'echo', data: Buffer.from(text) }).finish());
-const business = (seqId: number, text = 'hi') => ({
-  msgId: 100 + seqId,
-  seqId: BigInt(seqId),
-  type: RequestType.REQUEST_BUSINESS,
-  payload: echo(text),
-});
-const ack = (upTo: number) => ({
-  type: RequestType.REQUEST_ACK,
-  payload: Buffer.from(AckRequest.encode({ ackUpTo: BigInt(upTo) }).finish()),
-});
 const codeOf = (push: ServerPush | undefined) =>
   push === undefined ? undefined : ErrorMessage.decode(push.payload).code;
-const answerCall = (index: number, text = 'hi') => {
-  const call = gateway.zoneCalls[index];
-  if (call === undefined) throw new Error(`no zone call ${index}`);
-  const data = Buffer.from(text);
-  call.answer({
-    kind: 'answered',
-    response: { success: true, data, error: undefined, zoneId: '003', requestId: 1n, headers: {} },
-  });
-};
-
 describe('a connection before START', () => {
   it('is closed with PROTOCOL when the first message is no START', () => {
     const connection = gateway.connect();
@@ -78,43 +52,6 @@ describe('a connection before START', () => {
     for (const { run } of gateway.scheduled) run();
     expect(gateway.closed.get(connection)?.code).toBe(ErrorCode.ERROR_BAD_MESSAGE);
     expect(gateway.context.sessions.counts().sessions).toBe(0);
-  });
-});
-
-describe('a client ahead of its rate', () => {
-  const beat = { type: RequestType.REQUEST_HEARTBEAT };
-  const runScheduled = () => {
-    for (const { run } of gateway.scheduled.splice(0)) run();
-  };
-
-  it('is slowed: its messages wait, in order, and are handled later', () => {
-    const { connection } = gateway.start({ openid: 'alice' });
-    for (let count = 0; count < 2_100; count += 1) gateway.send(connection, { ...beat, msgId: count + 1 });
-    const handled = gateway.pushes(connection).length - 1;
-    expect(handled).toBeLessThan(2_100);
-    runScheduled();
-    const order = Array.from({ length: 2_100 }, (_, at) => at + 1);
-    expect(gateway.pushes(connection).map((push) => push.msgId)).toEqual([1, ...order]);
-    expect(gateway.closed.has(connection)).toBe(false);
-  });
-
-  it('is closed with RATE_EXCEEDED when it goes on', () => {
-    const { connection } = gateway.start({ openid: 'alice' });
-    for (let count = 0; count < 6_000; count += 1) gateway.send(connection, beat);
-    expect(gateway.closed.get(connection)?.code).toBe(ErrorCode.ERROR_RATE_EXCEEDED);
-  });
-
-  it('whose address is ahead may still log in, a little later', () => {
-    const other = gateway.connect();
-    for (let noise = 0; noise < 10; noise += 1) {
-      const noisy = gateway.start({ openid: 'noisy' }).connection;
-      for (let count = 0; count < 2_005; count += 1) gateway.send(noisy, beat);
-    }
-    const payload = Buffer.from(StartRequest.encode(StartRequest.fromPartial({ openid: 'bob' })).finish());
-    gateway.send(other, { type: RequestType.REQUEST_START, payload });
-    expect(gateway.context.sessions.sessionOf('bob')).toBeUndefined();
-    runScheduled();
-    expect(gateway.context.sessions.sessionOf('bob')).toBeDefined();
   });
 });
 
@@ -175,7 +112,7 @@ describe('requests', () => {
       clientSeq: 1,
       action: 'echo',
     });
-    answerCall(0, 'there');
+    gateway.answerZone(0, 'there');
     const [push] = gateway.pushes(connection);
     expect(push).toMatchObject({ msgId: 101, seqId: 1n, type: PushType.PUSH_BUSINESS_RESPONSE });
     const response = BusinessResponse.decode(push?.payload ?? new Uint8Array(0));
@@ -190,7 +127,7 @@ describe('requests', () => {
     gateway.send(connection, business(1));
     gateway.send(connection, business(1));
     expect(gateway.zoneCalls).toHaveLength(1);
-    answerCall(0);
+    gateway.answerZone(0);
     expect(gateway.pushes(connection)).toHaveLength(1);
   });
 
@@ -232,73 +169,8 @@ describe('requests', () => {
     expect(second.response).toMatchObject({ success: true, resumed: true, nextSeqId: 1n, sessionId });
     gateway.send(second.connection, business(1));
     expect(gateway.zoneCalls).toHaveLength(1);
-    answerCall(0);
+    gateway.answerZone(0);
     const numbered = gateway.pushes(second.connection).filter((push) => push.seqId > 0n);
     expect(numbered.map((push) => push.seqId)).toEqual([1n]);
-  });
-});
-
-describe('leaving', () => {
-  it('the newer connection wins; the old one is told not to come back and closed after 5 s', () => {
-    const first = gateway.start({ openid: 'alice' });
-    const second = gateway.start({ openid: 'alice' });
-    expect(second.response.sessionId).toBe(first.response.sessionId);
-    const goaway = gateway.pushes(first.connection).at(-1);
-    expect(goaway?.type).toBe(PushType.PUSH_GOAWAY);
-    gateway.nowMs += 4_999;
-    sweepConnections(gateway.context);
-    expect(gateway.closed.has(first.connection)).toBe(false);
-    gateway.nowMs += 1;
-    sweepConnections(gateway.context);
-    expect(gateway.closed.get(first.connection)?.code).toBe(ErrorCode.ERROR_REPLACED);
-    expect(gateway.closed.has(second.connection)).toBe(false);
-  });
-
-  it('STOP ends the session and closes with 0', () => {
-    const { connection } = gateway.start({ openid: 'alice' });
-    gateway.send(connection, { type: RequestType.REQUEST_STOP });
-    expect(gateway.closed.get(connection)?.code).toBe(0);
-    expect(gateway.context.sessions.sessionOf('alice')).toBeUndefined();
-  });
-
-  it('a drain tells the client to go, serves what is under way, then closes with GOING_AWAY', () => {
-    const { connection } = gateway.start({ openid: 'alice' });
-    gateway.send(connection, business(1));
-    const drain = new Drain(gateway.context);
-    drain.start(0, 30_000);
-    expect(gateway.pushes(connection).at(-1)?.type).toBe(PushType.PUSH_GOAWAY);
-    gateway.nowMs += 1_000;
-    drain.step();
-    expect(gateway.closed.has(connection)).toBe(false);
-    answerCall(0);
-    gateway.send(connection, ack(1));
-    drain.step();
-    expect(gateway.closed.get(connection)?.code).toBe(ErrorCode.ERROR_GOING_AWAY);
-  });
-
-  it('a push reaches the client under the next number; one to nobody is told so at once', () => {
-    const { connection } = gateway.start({ openid: 'alice' });
-    gateway.clear();
-    const statuses: string[] = [];
-    const push = (openid: string) =>
-      pushToSession(
-        gateway.context,
-        {
-          identity: { kind: 'none' },
-          openid,
-          sessionId: '',
-          data: Buffer.from('news'),
-          headers: {},
-          bindClientSeq: 0,
-          order: 'immediate',
-          ttlMs: 0,
-        },
-        (outcome) => statuses.push(outcome.status),
-      );
-    push('alice');
-    push('nobody');
-    expect(statuses).toEqual(['ok', 'no-session']);
-    expect(gateway.pushes(connection)[0]).toMatchObject({ seqId: 1n, type: PushType.PUSH_NOTIFY });
-    expect(gateway.pushes(connection)[0]?.payload.toString()).toBe('news');
   });
 });

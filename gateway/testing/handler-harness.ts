@@ -159,6 +159,17 @@ export class HandlerHarness {
     return this.sent.get(connection) ?? [];
   }
 
+  /** The zone answers the request of this number, counted from 0, with success. */
+  answerZone(index: number, text = 'hi'): void {
+    const call = this.zoneCalls[index];
+    if (call === undefined) throw new Error(`no zone call ${index}`);
+    const data = Buffer.from(text);
+    call.answer({
+      kind: 'answered',
+      response: { success: true, data, error: undefined, zoneId: '003', requestId: 1n, headers: {} },
+    });
+  }
+
   /** Forgets what was sent so far. */
   clear(): void {
     this.sent.clear();

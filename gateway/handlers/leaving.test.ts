@@ -1,0 +1,115 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { PushType, RequestType, StartRequest } from '../../proto/gen/message.ts';
+import { ErrorCode } from '../protocol/error-codes.ts';
+import { HandlerHarness } from '../testing/handler-harness.ts';
+import { ack, business } from '../testing/handler-messages.ts';
+import { sweepConnections } from './connection-deadlines.ts';
+import { Drain } from './drain.ts';
+import { pushToSession } from './push.ts';
+
+let gateway: HandlerHarness;
+beforeEach(() => {
+  gateway = new HandlerHarness();
+});
+
+describe('a client ahead of its rate', () => {
+  const beat = { type: RequestType.REQUEST_HEARTBEAT };
+  const runScheduled = () => {
+    for (const { run } of gateway.scheduled.splice(0)) run();
+  };
+
+  it('is slowed: its messages wait, in order, and are handled later', () => {
+    const { connection } = gateway.start({ openid: 'alice' });
+    for (let count = 0; count < 2_100; count += 1) gateway.send(connection, { ...beat, msgId: count + 1 });
+    const handled = gateway.pushes(connection).length - 1;
+    expect(handled).toBeLessThan(2_100);
+    runScheduled();
+    const order = Array.from({ length: 2_100 }, (_, at) => at + 1);
+    expect(gateway.pushes(connection).map((push) => push.msgId)).toEqual([1, ...order]);
+    expect(gateway.closed.has(connection)).toBe(false);
+  });
+
+  it('is closed with RATE_EXCEEDED when it goes on', () => {
+    const { connection } = gateway.start({ openid: 'alice' });
+    for (let count = 0; count < 6_000; count += 1) gateway.send(connection, beat);
+    expect(gateway.closed.get(connection)?.code).toBe(ErrorCode.ERROR_RATE_EXCEEDED);
+  });
+
+  it('whose address is ahead may still log in, a little later', () => {
+    const other = gateway.connect();
+    for (let noise = 0; noise < 10; noise += 1) {
+      const noisy = gateway.start({ openid: 'noisy' }).connection;
+      for (let count = 0; count < 2_005; count += 1) gateway.send(noisy, beat);
+    }
+    const payload = Buffer.from(StartRequest.encode(StartRequest.fromPartial({ openid: 'bob' })).finish());
+    gateway.send(other, { type: RequestType.REQUEST_START, payload });
+    expect(gateway.context.sessions.sessionOf('bob')).toBeUndefined();
+    runScheduled();
+    expect(gateway.context.sessions.sessionOf('bob')).toBeDefined();
+  });
+});
+
+describe('leaving', () => {
+  it('the newer connection wins; the old one is told not to come back and closed after 5 s', () => {
+    const first = gateway.start({ openid: 'alice' });
+    const second = gateway.start({ openid: 'alice' });
+    expect(second.response.sessionId).toBe(first.response.sessionId);
+    const goaway = gateway.pushes(first.connection).at(-1);
+    expect(goaway?.type).toBe(PushType.PUSH_GOAWAY);
+    gateway.nowMs += 4_999;
+    sweepConnections(gateway.context);
+    expect(gateway.closed.has(first.connection)).toBe(false);
+    gateway.nowMs += 1;
+    sweepConnections(gateway.context);
+    expect(gateway.closed.get(first.connection)?.code).toBe(ErrorCode.ERROR_REPLACED);
+    expect(gateway.closed.has(second.connection)).toBe(false);
+  });
+
+  it('STOP ends the session and closes with 0', () => {
+    const { connection } = gateway.start({ openid: 'alice' });
+    gateway.send(connection, { type: RequestType.REQUEST_STOP });
+    expect(gateway.closed.get(connection)?.code).toBe(0);
+    expect(gateway.context.sessions.sessionOf('alice')).toBeUndefined();
+  });
+
+  it('a drain tells the client to go, serves what is under way, then closes with GOING_AWAY', () => {
+    const { connection } = gateway.start({ openid: 'alice' });
+    gateway.send(connection, business(1));
+    const drain = new Drain(gateway.context);
+    drain.start(0, 30_000);
+    expect(gateway.pushes(connection).at(-1)?.type).toBe(PushType.PUSH_GOAWAY);
+    gateway.nowMs += 1_000;
+    drain.step();
+    expect(gateway.closed.has(connection)).toBe(false);
+    gateway.answerZone(0);
+    gateway.send(connection, ack(1));
+    drain.step();
+    expect(gateway.closed.get(connection)?.code).toBe(ErrorCode.ERROR_GOING_AWAY);
+  });
+
+  it('a push reaches the client under the next number; one to nobody is told so at once', () => {
+    const { connection } = gateway.start({ openid: 'alice' });
+    gateway.clear();
+    const statuses: string[] = [];
+    const push = (openid: string) =>
+      pushToSession(
+        gateway.context,
+        {
+          identity: { kind: 'none' },
+          openid,
+          sessionId: '',
+          data: Buffer.from('news'),
+          headers: {},
+          bindClientSeq: 0,
+          order: 'immediate',
+          ttlMs: 0,
+        },
+        (outcome) => statuses.push(outcome.status),
+      );
+    push('alice');
+    push('nobody');
+    expect(statuses).toEqual(['ok', 'no-session']);
+    expect(gateway.pushes(connection)[0]).toMatchObject({ seqId: 1n, type: PushType.PUSH_NOTIFY });
+    expect(gateway.pushes(connection)[0]?.payload.toString()).toBe('news');
+  });
+});
