@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 export XDG_CACHE_HOME ?= $(HOME)/.cache
 export CARGO_TARGET_DIR ?= $(XDG_CACHE_HOME)/gatesvr/cargo-target
 
-.PHONY: help tools fmt vet lint proto build test run bench fuzz sbom clean
+.PHONY: help tools fmt vet lint proto build test run bench fuzz audit sbom clean
 
 help: ## show this
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -46,7 +46,7 @@ build: tools ## compile to dist/
 test: tools ## every check and every test; ends with the counts
 	@node tools/run-tests.ts
 
-run: tools ## a development gateway and six example zones, until Ctrl-C
+run: tools ## a primary, its backup and six example zones in development mode, until Ctrl-C
 	@exec node tools/run-dev.ts
 
 bench: tools ## the benchmarks, one after the other
@@ -54,6 +54,9 @@ bench: tools ## the benchmarks, one after the other
 
 fuzz: tools ## look for inputs that break decoders, for MINUTES=1
 	@node fuzz/main.ts $(or $(MINUTES),1)
+
+audit: tools ## versions, licences and install scripts of everything we depend on, native code included
+	@node tools/audit.ts
 
 sbom: tools ## the bill of materials, dist/gatesvr.cdx.json (CycloneDX)
 	@node tools/sbom.ts
