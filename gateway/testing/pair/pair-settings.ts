@@ -1,9 +1,15 @@
-import type { PairLimits, PairTiming } from '../../replication/pair-options.ts';
-import type { ShardLimits } from '../../session/command.ts';
+import type { PairLimits, PairOptions, PairTiming } from '../../replication/pair-options.ts';
+import type { Command, ShardLimits } from '../../session/command.ts';
+import { decodeCommands, encodeCommands } from '../../session/command-codec.ts';
+import type { Effect, Outcome } from '../../session/effect.ts';
+import { logFormat } from '../../session/field-codec.ts';
+import { decodeImages, encodeImages } from '../../session/image-codec.ts';
+import type { SnapshotImage } from '../../session/snapshot-images.ts';
 import { worldLimits } from '../sessions/world-limits.ts';
+import type { SimNode } from './sim-node.ts';
 
 /** The recommended heartbeat, and what goes with it. */
-export const pairTiming: PairTiming = {
+const pairTiming: PairTiming = {
   heartbeatIntervalMs: 200,
   heartbeatTimeoutMs: 1_000,
   stallTimeoutMs: 1_000,
@@ -13,7 +19,47 @@ export const pairTiming: PairTiming = {
 };
 
 /** Small, so that the bounds are met. */
-export const pairLimits: PairLimits = { batchEntriesMax: 5, bufferEntriesMax: 40, bufferBytesMax: 8_000 };
+const pairLimits: PairLimits = { batchEntriesMax: 5, bufferEntriesMax: 40, bufferBytesMax: 8_000 };
+/** Small, so that snapshots take several chunks and commands come between them. */
+const sliceBytesMax = 150;
 
 /** No session may end by its resume window within a run: whoever is told so was wronged (I11). */
 export const pairShardLimits: ShardLimits = { ...worldLimits, resumeWindowMs: 600_000, totalQueueBytesMax: 3_000 };
+
+/** The real shard's options in the simulated world. */
+export function pairOptions(
+  node: SimNode,
+  mode: 'primary' | 'backup',
+): PairOptions<Command, Outcome, Effect, SnapshotImage> {
+  const { world, serverId } = node;
+  return {
+    id: '0',
+    role: {
+      serverId,
+      mode,
+      arbiter: world.options.standalone ? 'own' : 'shared',
+      promoteAfterMs: 2 * pairTiming.heartbeatTimeoutMs,
+      resetAfterMs: 1_000_000,
+      startAloneAfterMs: 2_000,
+    },
+    timing: pairTiming,
+    limits: pairLimits,
+    clientEndpoint: serverId,
+    zoneEndpoint: serverId,
+    createMachine: () => world.options.plant.machine(),
+    codec: {
+      encode: encodeCommands,
+      decode: decodeCommands,
+      encodeSlice: (images) => encodeImages(images, sliceBytesMax, () => true),
+      decodeSlice: decodeImages,
+      format: logFormat.newest,
+    },
+    promotion: (epoch, history) => ({ kind: 'promote', epoch, history }),
+    perform: (effect) => node.perform(effect),
+    newId: () => world.newId(),
+    ...world.arbiterOf(node),
+    send: (message) => world.sendToPeer(node, message),
+    defer: (run) => world.clock.schedule(0, () => node.run(run)),
+    onRole: (change) => node.roleChanged(change.role),
+  };
+}

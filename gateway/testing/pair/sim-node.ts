@@ -1,20 +1,16 @@
 import { ErrorCode } from '../../protocol/error-codes.ts';
-import type { PairOptions } from '../../replication/pair-options.ts';
 import { PairShard } from '../../replication/pair-shard.ts';
 import type { PeerMessage } from '../../replication/peer-messages.ts';
 import type { Command } from '../../session/command.ts';
-import { decodeCommands, encodeCommands } from '../../session/command-codec.ts';
 import { Delivery } from '../../session/delivery.ts';
 import type { AdmitOutcome, Effect, Outcome } from '../../session/effect.ts';
-import { logFormat } from '../../session/field-codec.ts';
-import { decodeImages, encodeImages } from '../../session/image-codec.ts';
 import type { SessionMachine } from '../../session/session-machine.ts';
 import type { SnapshotImage } from '../../session/snapshot-images.ts';
 import { type DownFrame, frameBytes, type UpFrame } from '../sessions/frames.ts';
 import { check, contentOf } from '../sessions/ledger.ts';
 import { worldDeliveryLimits } from '../sessions/world-limits.ts';
 import type { NetworkEnd } from '../simulated-network.ts';
-import { pairLimits, pairShardLimits, pairTiming } from './pair-settings.ts';
+import { pairOptions, pairShardLimits } from './pair-settings.ts';
 import type { PairWorld } from './pair-world.ts';
 
 export type SimShard = PairShard<Command, Outcome, Effect, SnapshotImage>;
@@ -30,9 +26,6 @@ interface Served {
 
 const tickMs = 50;
 const shardTickMs = 100;
-/** Small, so that snapshots take several chunks and commands come between them. */
-const sliceBytesMax = 150;
-
 /** One process: a real shard of a pair, a real delivery, and as little around them as serves clients. */
 export class SimNode implements NetworkEnd<UpFrame> {
   readonly world: PairWorld;
@@ -54,7 +47,7 @@ export class SimNode implements NetworkEnd<UpFrame> {
     this.world = world;
     this.serverId = serverId;
     this.#lastMs = world.clock.nowMs();
-    this.shard = new PairShard(world.options.plant.shard(this.#pairOptions(mode), this));
+    this.shard = new PairShard(world.options.plant.shard(pairOptions(this, mode), this));
     this.#everyTick();
     this.#everyShardTick();
   }
@@ -122,40 +115,6 @@ export class SimNode implements NetworkEnd<UpFrame> {
     return undefined;
   }
 
-  #pairOptions(mode: 'primary' | 'backup'): PairOptions<Command, Outcome, Effect, SnapshotImage> {
-    const { world, serverId } = this;
-    return {
-      id: '0',
-      role: {
-        serverId,
-        mode,
-        arbiter: world.options.standalone ? 'own' : 'shared',
-        promoteAfterMs: 2 * pairTiming.heartbeatTimeoutMs,
-        resetAfterMs: 1_000_000,
-        startAloneAfterMs: 2_000,
-      },
-      timing: pairTiming,
-      limits: pairLimits,
-      clientEndpoint: serverId,
-      zoneEndpoint: serverId,
-      createMachine: () => world.options.plant.machine(),
-      codec: {
-        encode: encodeCommands,
-        decode: decodeCommands,
-        encodeSlice: (images) => encodeImages(images, sliceBytesMax, () => true),
-        decodeSlice: decodeImages,
-        format: logFormat.newest,
-      },
-      promotion: (epoch, history) => ({ kind: 'promote', epoch, history }),
-      perform: (effect) => this.#perform(effect),
-      newId: () => world.newId(),
-      ...world.arbiterOf(this),
-      send: (message) => world.sendToPeer(this, message),
-      defer: (run) => world.clock.schedule(0, () => this.run(run)),
-      onRole: (change) => this.#roleChanged(change.role),
-    };
-  }
-
   #everyTick(): void {
     this.world.clock.schedule(tickMs, () => {
       if (!this.alive) return;
@@ -177,7 +136,7 @@ export class SimNode implements NetworkEnd<UpFrame> {
     });
   }
 
-  #roleChanged(role: string): void {
+  roleChanged(role: string): void {
     for (const { id } of this.#connections.values()) this.#close(id, ErrorCode.ERROR_FENCED);
     this.#delivery = undefined;
     if (role !== 'primary') return;
@@ -283,7 +242,7 @@ export class SimNode implements NetworkEnd<UpFrame> {
     }
   }
 
-  #perform(effect: Effect): void {
+  perform(effect: Effect): void {
     const nowMs = this.nowMs();
     switch (effect.kind) {
       case 'deliver':
