@@ -78,7 +78,7 @@ describe('messages between peers', () => {
   });
 
   it('that are none are refused', () => {
-    expect(() => decodePeerMessage({})).toThrow(PeerFrameError);
+    expect(() => decodePeerMessage({ frame: undefined })).toThrow(PeerFrameError);
     const hello = { serverId: 'x', version: '1.0.0', nonce: Buffer.alloc(0), proof: Buffer.alloc(0) };
     expect(() => decodePeerMessage({ frame: { $case: 'hello', value: hello } })).toThrow(PeerFrameError);
     const huge = { stream: 2n ** 60n, discard: false, reason: '' };
