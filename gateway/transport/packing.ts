@@ -26,6 +26,10 @@ function generationOf(connection: number): number {
 
 const Command = { send: 1, sendShared: 2, close: 3, watch: 4, connect: 5, finish: 6, body: 7 } as const;
 
+const noBytes = new Uint8Array(0);
+/** A body up to this size is copied into its frame unless it is seen again at once. */
+const inlineBytesMax = 1024;
+
 /** Buffers keep their size between flushes up to this one. */
 const keptBytesMax = 1 << 20;
 
@@ -39,16 +43,30 @@ export class CommandWriter {
   #lastSend = -1;
   #lastTarget = -1;
   #bodies: Uint8Array[] = [];
+  /** The body of the last frame that had one: the second time it is shared. */
+  #lastBody: Uint8Array | undefined;
 
   send(connection: number, head: Uint8Array): void {
-    const length = head.length;
+    this.#sendInline(connection, head, noBytes);
+  }
+
+  /** A small body that goes to one connection is cheaper copied than named. */
+  sendWithBody(connection: number, head: Uint8Array, body: Uint8Array): void {
+    if (body.length > inlineBytesMax || body === this.#lastBody) return this.#sendShared(connection, head, body);
+    this.#lastBody = body;
+    this.#sendInline(connection, head, body);
+  }
+
+  #sendInline(connection: number, head: Uint8Array, body: Uint8Array): void {
+    const length = head.length + body.length;
     this.#reserve(length + 4, 3);
     this.#beginSend(connection, length + 4);
     this.#frameLength(length);
     this.#append(head);
+    if (body.length > 0) this.#append(body);
   }
 
-  sendShared(connection: number, head: Uint8Array, body: Uint8Array): void {
+  #sendShared(connection: number, head: Uint8Array, body: Uint8Array): void {
     const index = this.#bodyIndex(body);
     this.#reserve(head.length + 4, 4);
     this.#target(Command.sendShared, connection);
@@ -87,6 +105,7 @@ export class CommandWriter {
     this.wordCount = 0;
     this.payloadLength = 0;
     this.#lastTarget = -1;
+    this.#lastBody = undefined;
     if (this.#bodies.length > 0) this.#bodies = [];
     if (this.payload.length > keptBytesMax) this.payload = Buffer.allocUnsafeSlow(64 * 1024);
   }

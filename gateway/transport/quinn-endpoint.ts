@@ -50,7 +50,7 @@ export class QuinnEndpoint implements ConnectionWriter {
     const slot = slotOf(connection);
     if (this.#ids[slot] !== connection || this.#states[slot] === State.closing) return true;
     if (body === undefined) this.commands.send(connection, head);
-    else this.commands.sendShared(connection, head, body);
+    else this.commands.sendWithBody(connection, head, body);
     this.#framesSent++;
     const bytes = 4 + head.length + (body === undefined ? 0 : body.length);
     return this.#sent(connection, slot, bytes);
