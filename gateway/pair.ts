@@ -149,6 +149,7 @@ function shardOptions(
       format: logFormat.newest,
     },
     promotion: (epoch, history) => ({ kind: 'promote', epoch, history }),
+    isRefusable: ({ kind }) => kind === 'push' || kind === 'broadcast' || kind === 'start' || kind === 'admit',
     perform: settings.perform,
     newId: settings.newId,
     send,

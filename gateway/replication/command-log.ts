@@ -12,6 +12,9 @@ export interface LogBatch {
   readonly sealedMs: number;
 }
 
+/** In place of a batch whose memory is not needed any more. */
+const released: LogBatch = { first: 0, last: 0, bytes: new Uint8Array(0), checksum: 0, hash: 0, sealedMs: 0 };
+
 export interface CommandLogOptions<Command> {
   /** The index that was applied when this log began. */
   readonly after: LogIndex;
@@ -22,6 +25,10 @@ export interface CommandLogOptions<Command> {
   readonly bufferBytesMax: number;
 }
 
+/** A batch larger than this is parted: peers take messages of a few megabytes. */
+const batchBytesMax = 1_024 * 1_024;
+/** Released batches are cut off in pieces: cutting them one by one would copy the rest each time. */
+const compactFrom = 256;
 /** A factor on the bounds: up to one the primary slows admission, up to the other it still takes what is under way. */
 const hardFactor = 8;
 
@@ -30,6 +37,8 @@ export class CommandLog<Command> {
   #options: CommandLogOptions<Command>;
   #tail: Command[] = [];
   #batches: LogBatch[] = [];
+  /** Batches before this one are released. */
+  #head = 0;
   #bytes = 0;
   #last: LogIndex;
   #sealed: LogIndex;
@@ -48,7 +57,7 @@ export class CommandLog<Command> {
 
   /** The oldest index that can still be sent. */
   get first(): LogIndex {
-    return this.#batches[0]?.first ?? this.#sealed + 1;
+    return this.#batches[this.#head]?.first ?? this.#sealed + 1;
   }
 
   /** Followers lag by more than the buffer: admit less. */
@@ -69,25 +78,27 @@ export class CommandLog<Command> {
 
   /** Encodes what was appended since the last time. @param hash the state's hash now. */
   seal(hash: number, patientMs: number): void {
-    const { batchEntriesMax, encode } = this.#options;
-    for (let from = 0; from < this.#tail.length; from += batchEntriesMax) {
-      const commands = this.#tail.slice(from, from + batchEntriesMax);
-      const bytes = encode(commands);
-      const first = this.#sealed + 1;
-      this.#sealed += commands.length;
-      // Only at the end of the tail is the state the one after the batch; 0 says: not known here.
-      const known = this.#sealed === this.#last ? hash : 0;
-      this.#batches.push({
-        first,
-        last: this.#sealed,
-        bytes,
-        checksum: crc32(bytes),
-        hash: known,
-        sealedMs: patientMs,
-      });
-      this.#bytes += bytes.length;
-    }
+    const { batchEntriesMax } = this.#options;
+    const tail = this.#tail;
     this.#tail = [];
+    for (let from = 0; from < tail.length; from += batchEntriesMax) {
+      this.#sealBatch(tail.slice(from, from + batchEntriesMax), hash, patientMs);
+    }
+  }
+
+  #sealBatch(commands: readonly Command[], hash: number, sealedMs: number): void {
+    const bytes = this.#options.encode(commands);
+    if (bytes.length > batchBytesMax && commands.length > 1) {
+      const middle = commands.length >> 1;
+      this.#sealBatch(commands.slice(0, middle), hash, sealedMs);
+      return this.#sealBatch(commands.slice(middle), hash, sealedMs);
+    }
+    const first = this.#sealed + 1;
+    this.#sealed += commands.length;
+    // Only at the end of the tail is the state the one after the batch; 0 says: not known here.
+    const known = this.#sealed === this.#last ? hash : 0;
+    this.#batches.push({ first, last: this.#sealed, bytes, checksum: crc32(bytes), hash: known, sealedMs });
+    this.#bytes += bytes.length;
   }
 
   get hasTail(): boolean {
@@ -96,7 +107,7 @@ export class CommandLog<Command> {
 
   /** The batch that holds `index`; undefined when it is not sealed yet or no longer kept. */
   batchAt(index: LogIndex): LogBatch | undefined {
-    let low = 0;
+    let low = this.#head;
     let high = this.#batches.length - 1;
     while (low <= high) {
       const middle = (low + high) >> 1;
@@ -113,14 +124,17 @@ export class CommandLog<Command> {
     if (index <= this.#needed) return;
     this.#needed = index;
     const { bufferEntriesMax, bufferBytesMax } = this.#options;
-    let dropped = 0;
-    for (const batch of this.#batches) {
-      if (batch.last > this.#needed) break;
-      if (this.#last - batch.first < bufferEntriesMax && this.#bytes <= bufferBytesMax) break;
-      this.#bytes -= batch.bytes.length;
-      dropped += 1;
+    for (;;) {
+      const oldest = this.#batches[this.#head];
+      if (oldest === undefined || oldest.last > this.#needed) break;
+      if (this.#last - oldest.first < bufferEntriesMax && this.#bytes <= bufferBytesMax) break;
+      this.#bytes -= oldest.bytes.length;
+      this.#batches[this.#head] = released;
+      this.#head += 1;
     }
-    if (dropped > 0) this.#batches.splice(0, dropped);
+    if (this.#head < compactFrom) return;
+    this.#batches.splice(0, this.#head);
+    this.#head = 0;
   }
 
   #isBeyond(factor: number): boolean {

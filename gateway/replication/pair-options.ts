@@ -59,6 +59,11 @@ export interface PairOptions<Command, Outcome, Effect, Image> {
   readonly codec: LogCodec<Command, Image>;
   /** The command that begins an epoch (rule 7). */
   readonly promotion: (epoch: number, history: string) => Command;
+  /**
+   * Whether a command may be dropped when followers lag too far: what begins something may, what ends or answers it may
+   * not. Without it nothing is.
+   */
+  readonly isRefusable?: (command: Command) => boolean;
   /** Carries out one committed effect. */
   readonly perform: (effect: Effect) => void;
   /** Random ids for incarnations and histories. */

@@ -82,7 +82,7 @@ export class Tenure<Command, Outcome, Effect, Image> implements CommitLog<Comman
   }
 
   submit(command: Command, committed?: (outcome: Outcome) => void, dropped?: () => void): void {
-    if (this.#ended || this.log.full) dropped?.();
+    if (this.#ended || (this.log.full && this.#options.isRefusable?.(command) === true)) dropped?.();
     else if (this.#paused) this.#hold(command, committed, dropped);
     else this.#shard.submit(command, committed, dropped);
   }

@@ -55,6 +55,7 @@ export function pairOptions(
       format: logFormat.newest,
     },
     promotion: (epoch, history) => ({ kind: 'promote', epoch, history }),
+    isRefusable: ({ kind }) => kind === 'push' || kind === 'broadcast' || kind === 'start' || kind === 'admit',
     perform: (effect) => node.perform(effect),
     newId: () => world.newId(),
     ...world.arbiterOf(node),
