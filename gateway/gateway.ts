@@ -1,11 +1,6 @@
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
-import {
-  credentials as channelCredentials,
-  ServerCredentials,
-  type ServiceDefinition,
-  type UntypedServiceImplementation,
-} from '@grpc/grpc-js';
+import type { ServiceDefinition, UntypedServiceImplementation } from '@grpc/grpc-js';
 import { AdminServiceService } from '../proto/gen/admin.ts';
 import { HeartbeatServiceService, ReplicationServiceService } from '../proto/gen/replication.ts';
 import { GatewayServiceService } from '../proto/gen/upstream.ts';
@@ -29,7 +24,7 @@ import { errorCodeName } from './protocol/error-codes.ts';
 import { adminService } from './servers/admin-service.ts';
 import { gatewayService } from './servers/gateway-service.ts';
 import { gatewayView, gaugeSource } from './servers/gateway-view.ts';
-import { mutualTls, roleInterceptor } from './servers/grpc-security.ts';
+import { type GrpcSecurity, mutualTls, plaintextGrpc } from './servers/grpc-security.ts';
 import { type GrpcServer, startGrpcServer } from './servers/grpc-server.ts';
 import { startHttpServer } from './servers/http-server.ts';
 import { startMetricsServer } from './servers/metrics-server.ts';
@@ -64,10 +59,11 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     codeName: errorCodeName,
   });
   const pairSecret = readPairSecret(config, options.readBytes);
+  const security = grpcSecurity(options);
   const authenticator = await createAuthenticator(config.auth, {
     clock,
     log,
-    grpcCredentials: channelCredentials.createInsecure(),
+    grpcCredentials: security.channel,
   });
   const core = createCore({
     config,
@@ -76,8 +72,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     metrics,
     meter,
     authenticator,
-    upstreamCredentials: () => channelCredentials.createInsecure(),
-    peerCredentials: channelCredentials.createInsecure(),
+    upstreamCredentials: () => security.channel,
+    peerCredentials: security.channel,
     ...(pairSecret === undefined ? {} : { pairSecret }),
   });
   metrics.observe(gaugeSource(core.context));
@@ -85,8 +81,18 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   core.client.attach(transport);
   const housekeeping = new Housekeeping({ context: core.context, meter, metrics });
   const lifecycle = new Lifecycle({ core, config, identity, transport, housekeeping });
-  await startServers(options, { core, identity, metrics, meter, lifecycle, transport });
+  await startServers(options, { core, identity, metrics, meter, lifecycle, transport, security });
   return lifecycle;
+}
+
+function grpcSecurity({ config, certificate, readFile }: GatewayOptions): GrpcSecurity {
+  const { dev, grpcPlaintext, caFile } = config.server;
+  if (dev || grpcPlaintext) return plaintextGrpc;
+  return mutualTls(
+    certificate.certificate,
+    certificate.privateKey,
+    caFile === undefined ? undefined : readFile(caFile),
+  );
 }
 
 async function listenQuic(
@@ -130,6 +136,7 @@ interface Started {
   readonly meter: RequestMeter;
   readonly lifecycle: Lifecycle;
   readonly transport: ServerTransport;
+  readonly security: GrpcSecurity;
 }
 
 async function startServers(options: GatewayOptions, started: Started): Promise<void> {
@@ -137,7 +144,7 @@ async function startServers(options: GatewayOptions, started: Started): Promise<
   const { core, lifecycle, transport, meter } = started;
   const grpc = await startGrpc(options, started);
   lifecycle.own(grpc);
-  if (core.pair !== undefined) await startPair(options, core.pair, lifecycle);
+  if (core.pair !== undefined) await startPair(options, core.pair, started);
   const view = gatewayView({
     context: core.context,
     metrics: started.metrics,
@@ -160,15 +167,14 @@ async function startServers(options: GatewayOptions, started: Started): Promise<
 }
 
 /** The peer's two doors, each behind the handshake of the pair. */
-async function startPair({ config }: GatewayOptions, pair: Pair, lifecycle: Lifecycle): Promise<void> {
+async function startPair({ config }: GatewayOptions, pair: Pair, { lifecycle, security }: Started): Promise<void> {
   const { heartbeat, sync } = config.backup;
-  const credentials = ServerCredentials.createInsecure();
   const open = async (address: string, definition: ServiceDefinition, implementation: UntypedServiceImplementation) =>
     lifecycle.own(
       await startGrpcServer({
         address,
-        credentials,
-        interceptors: [],
+        credentials: security.server,
+        interceptors: security.interceptors,
         services: [{ definition, implementation }],
         reflection: false,
       }),
@@ -178,9 +184,8 @@ async function startPair({ config }: GatewayOptions, pair: Pair, lifecycle: Life
   pair.start();
 }
 
-async function startGrpc(options: GatewayOptions, { core, lifecycle }: Started): Promise<GrpcServer> {
+async function startGrpc(options: GatewayOptions, { core, lifecycle, security }: Started): Promise<GrpcServer> {
   const { server } = options.config;
-  const plaintext = server.grpcPlaintext || server.dev;
   const parsed = parseAddress(server.grpcAddr);
   if (parsed === undefined) throw new UsageError(`server.grpc_addr: ${server.grpcAddr}: expected HOST:PORT`);
   // Plaintext without being asked for by name never leaves this machine.
@@ -190,13 +195,10 @@ async function startGrpc(options: GatewayOptions, { core, lifecycle }: Started):
       `server.grpc_addr: ${server.grpcAddr}: expected a loopback address with dev, or grpc_plaintext`,
     );
   }
-  const ca = server.caFile === undefined ? undefined : options.readFile(server.caFile);
   return startGrpcServer({
     address: devOnly && parsed.host === '' ? `127.0.0.1:${parsed.port}` : server.grpcAddr,
-    credentials: plaintext
-      ? ServerCredentials.createInsecure()
-      : mutualTls(options.certificate.certificate, options.certificate.privateKey, ca),
-    interceptors: plaintext ? [] : [roleInterceptor],
+    credentials: security.server,
+    interceptors: security.interceptors,
     services: [
       { definition: GatewayServiceService, implementation: gatewayService(core.context) },
       { definition: AdminServiceService, implementation: adminService(core.context, lifecycle) },

@@ -33,6 +33,7 @@ const openTo = {
   'gatesvr.v1.GatewayService': ['zone', 'admin'],
   'gatesvr.v1.AdminService': ['operator', 'admin'],
   'gatesvr.v1.ReplicationService': ['peer'],
+  'gatesvr.v1.HeartbeatService': ['peer'],
 } as const satisfies Record<string, readonly Role[]>;
 
 /**

@@ -47,7 +47,7 @@ export function channelCredentials(files: TlsFiles): ChannelCredentials {
 export function serverCredentials(files: TlsFiles): ServerCredentials {
   const tls = readTls(files);
   if (tls === undefined) return ServerCredentials.createInsecure();
-  return checked(() => mutualTls(tls.cert.toString(), tls.key.toString(), tls.ca?.toString()));
+  return checked(() => mutualTls(tls.cert.toString(), tls.key.toString(), tls.ca?.toString()).server);
 }
 
 function checked<T>(make: () => T): T {

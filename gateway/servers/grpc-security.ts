@@ -1,4 +1,6 @@
 import {
+  type ChannelCredentials,
+  credentials as channelCredentials,
   ServerCredentials,
   ServerInterceptingCall,
   type ServerInterceptingCallInterface,
@@ -9,14 +11,32 @@ import {
 } from '@grpc/grpc-js';
 import { mayCall, rolesOf } from '../auth/roles.ts';
 
-/** Serves TLS and asks for a client certificate of `ca`; without a `ca` nobody can be recognised and all are refused. */
-export function mutualTls(certificate: string, privateKey: string, ca: string | undefined): ServerCredentials {
-  const pair = { cert_chain: Buffer.from(certificate), private_key: Buffer.from(privateKey) };
-  return ServerCredentials.createSsl(ca === undefined ? null : Buffer.from(ca), [pair], true);
+/** How this gateway speaks gRPC, as a server and to zones, peers and services of its own. */
+export interface GrpcSecurity {
+  readonly server: ServerCredentials;
+  readonly channel: ChannelCredentials;
+  readonly interceptors: readonly ServerInterceptor[];
+}
+
+export const plaintextGrpc: GrpcSecurity = {
+  server: ServerCredentials.createInsecure(),
+  channel: channelCredentials.createInsecure(),
+  interceptors: [],
+};
+
+/** TLS both ways with the gateway's certificate; callers must show one of `ca`, without which nobody can be recognised. */
+export function mutualTls(certificate: string, privateKey: string, ca: string | undefined): GrpcSecurity {
+  const roots = ca === undefined ? null : Buffer.from(ca);
+  const [chain, key] = [Buffer.from(certificate), Buffer.from(privateKey)];
+  return {
+    server: ServerCredentials.createSsl(roots, [{ cert_chain: chain, private_key: key }], true),
+    channel: channelCredentials.createSsl(roots, key, chain),
+    interceptors: [roleInterceptor],
+  };
 }
 
 /** Refuses calls that the names in the caller's certificate give no role for. Health and reflection are open to all of ours. */
-export const roleInterceptor: ServerInterceptor = (method, call) => {
+const roleInterceptor: ServerInterceptor = (method, call) => {
   const service = serviceOf(method);
   if (mayCall(rolesOfCaller(call), service)) return new ServerInterceptingCall(call);
   const listener = new ServerListenerBuilder().withOnReceiveMetadata(() =>
