@@ -5,6 +5,7 @@ import { AdminServiceService } from '../proto/gen/admin.ts';
 import { HeartbeatServiceService, ReplicationServiceService } from '../proto/gen/replication.ts';
 import { GatewayServiceService } from '../proto/gen/upstream.ts';
 import { createAuthenticator } from './auth/create.ts';
+import { ReplaceableAuthenticator } from './auth/replaceable.ts';
 import type { Config } from './config.ts';
 import { createCore, type GatewayCore } from './core.ts';
 import type { Certificate } from './dev-certificate.ts';
@@ -44,6 +45,8 @@ export interface GatewayOptions {
   readonly readBytes: (path: string) => Uint8Array;
 }
 
+const later = (delayMs: number, run: () => void) => setTimeout(run, delayMs).unref();
+
 /**
  * Starts a gateway: the whole path of a message is wired here and in core.ts.
  * @throws UsageError when a file, an address or a certificate is wrong.
@@ -60,11 +63,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   });
   const pairSecret = readPairSecret(config, options.readBytes);
   const security = grpcSecurity(options);
-  const authenticator = await createAuthenticator(config.auth, {
-    clock,
-    log,
-    grpcCredentials: security.channel,
-  });
+  const makeAuthenticator = ({ auth }: Config) =>
+    createAuthenticator(auth, { clock, log, grpcCredentials: security.channel });
+  const authenticator = new ReplaceableAuthenticator(await makeAuthenticator(config), later);
   const core = createCore({
     config,
     clock,
@@ -80,7 +81,17 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const transport = await listenQuic(options, core, pairSecret === undefined ? [] : [pairSecret]);
   core.client.attach(transport);
   const housekeeping = new Housekeeping({ context: core.context, meter, metrics });
-  const lifecycle = new Lifecycle({ core, config, identity, transport, housekeeping });
+  const lifecycle = new Lifecycle({
+    core,
+    config,
+    identity,
+    transport,
+    housekeeping,
+    prepareAuthenticator: async (next) => {
+      const prepared = await makeAuthenticator(next);
+      return () => authenticator.replace(prepared);
+    },
+  });
   await startServers(options, { core, identity, metrics, meter, lifecycle, transport, security });
   return lifecycle;
 }

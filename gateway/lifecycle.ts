@@ -6,7 +6,7 @@ import type { GatewayControl } from './handlers/control.ts';
 import { Drain } from './handlers/drain.ts';
 import { type GatewayIdentity, gatewayStatus } from './handlers/status.ts';
 import type { Housekeeping } from './housekeeping.ts';
-import { limitsOf } from './overload/limits.ts';
+import { checkOverloadLimits, limitsOf } from './overload/limits.ts';
 import { clientRateOptions } from './overload/settings.ts';
 import type { Pair } from './pair.ts';
 import { errorOf } from './protocol/codec.ts';
@@ -27,12 +27,14 @@ export interface LifecycleOptions {
   readonly identity: GatewayIdentity;
   readonly transport: ServerTransport;
   readonly housekeeping: Housekeeping;
+  /** Makes the authenticator of this configuration. @returns what puts it in force. @throws when its secrets or keys cannot be read. */
+  readonly prepareAuthenticator: (config: Config) => Promise<() => void>;
 }
 
 /** A running gateway. */
 export interface Gateway {
   /** Puts in force what may change while running: limits, queues, timeouts, certificate. @throws when it is refused. */
-  reload(config: Config, certificate: Certificate): void;
+  reload(config: Config, certificate: Certificate): Promise<void>;
   /** Sends clients away, lets answers under way out, closes everything; bounded by server.drain_timeout. */
   stop(): Promise<void>;
 }
@@ -113,12 +115,16 @@ export class Lifecycle implements Gateway, GatewayControl {
     return () => this.#shutdownListeners.delete(listener);
   }
 
-  reload(config: Config, certificate: Certificate): void {
+  async reload(config: Config, certificate: Certificate): Promise<void> {
     const { core, transport } = this.#options;
     const { context } = core;
     const limits = limitsOf(config.overloadProtection);
-    context.protector.setLimits(context.clock.nowMs(), limits);
+    // What can be refused comes first, so that a refusal leaves everything as it was.
+    checkOverloadLimits(limits);
+    const replaceAuthenticator = await this.#options.prepareAuthenticator(config);
     transport.setCertificate(certificate.certificate, certificate.privateKey);
+    replaceAuthenticator();
+    context.protector.setLimits(context.clock.nowMs(), limits);
     context.rates.setOptions(clientRateOptions(config.overloadProtection));
     context.router.setTimeoutMs(limits.upstreamTimeoutMs);
     context.shard.submit({ kind: 'configure', limits: shardLimits(config) });

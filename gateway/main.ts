@@ -52,7 +52,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   });
   const code = await untilStopped(gateway, log, async () => {
     const { config } = load();
-    gateway.reload(config, await certificateOf(config));
+    await gateway.reload(config, await certificateOf(config));
   });
   await log.flush();
   return code;
