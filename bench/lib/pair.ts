@@ -6,7 +6,8 @@ import { freeTcpPort, freeUdpPort } from './free-port.ts';
 import { patientFlags } from './gateways.ts';
 import { repositoryFolder } from './toolchain.ts';
 
-const commandLine = join(repositoryFolder, 'gateway', 'cli', 'gatesvr.ts');
+/** The program that all of this runs. */
+export const commandLine = join(repositoryFolder, 'gateway', 'cli', 'gatesvr.ts');
 const deadlineMs = 30_000;
 const pollMs = 20;
 const lookTimeoutMs = 500;
@@ -60,7 +61,39 @@ export async function until(
   }
 }
 
-async function memberAddresses(): Promise<MemberAddresses> {
+export interface MemberSettings {
+  readonly name: string;
+  readonly mode: 'primary' | 'backup';
+  readonly own: MemberAddresses;
+  readonly peer: Pick<MemberAddresses, 'heartbeat' | 'sync'>;
+  readonly secretFile: string;
+  readonly heartbeatIntervalMs: number;
+  readonly heartbeatTimeoutMs: number;
+}
+
+/** The command line of one member of a pair, without the name of the program. */
+export function memberFlags(settings: MemberSettings): string[] {
+  const { own, peer } = settings;
+  return [
+    '--dev',
+    `--quic-addr=${own.quic}`,
+    `--http-addr=${own.http}`,
+    `--grpc-addr=${own.grpc}`,
+    `--metrics-addr=${own.metrics}`,
+    '--backup-enabled',
+    `--backup-secret-file=${settings.secretFile}`,
+    `--backup-server-id=${settings.name}`,
+    `--backup-mode=${settings.mode}`,
+    `--backup-heartbeat-interval=${settings.heartbeatIntervalMs}ms`,
+    `--backup-heartbeat-timeout=${settings.heartbeatTimeoutMs}ms`,
+    `--backup-heartbeat-listen-addr=${own.heartbeat}`,
+    `--backup-heartbeat-peer-addr=${peer.heartbeat}`,
+    `--backup-sync-listen-addr=${own.sync}`,
+    `--backup-sync-peer-addr=${peer.sync}`,
+  ];
+}
+
+export async function memberAddresses(): Promise<MemberAddresses> {
   const tcp = async () => `127.0.0.1:${await freeTcpPort()}`;
   const [http, grpc, metrics, heartbeat, sync] = await Promise.all([tcp(), tcp(), tcp(), tcp(), tcp()]);
   return { quic: `127.0.0.1:${await freeUdpPort()}`, http, grpc, metrics, heartbeat, sync };
@@ -200,26 +233,19 @@ export class PairProcesses {
   }
 
   #flags(name: MemberName): string[] {
-    const own = this.addresses[name];
     const peer = this.addresses[otherMember(name)];
     const way = (address: string) => this.#peers.get(`${name} ${address}`) ?? address;
     const { heartbeatIntervalMs = 200, heartbeatTimeoutMs = 1_000, flags = [] } = this.#options;
     return [
-      '--dev',
-      `--quic-addr=${own.quic}`,
-      `--http-addr=${own.http}`,
-      `--grpc-addr=${own.grpc}`,
-      `--metrics-addr=${own.metrics}`,
-      '--backup-enabled',
-      `--backup-secret-file=${join(this.#folder, 'secret')}`,
-      `--backup-server-id=${name}`,
-      `--backup-mode=${name === 'a' ? 'primary' : 'backup'}`,
-      `--backup-heartbeat-interval=${heartbeatIntervalMs}ms`,
-      `--backup-heartbeat-timeout=${heartbeatTimeoutMs}ms`,
-      `--backup-heartbeat-listen-addr=${own.heartbeat}`,
-      `--backup-heartbeat-peer-addr=${way(peer.heartbeat)}`,
-      `--backup-sync-listen-addr=${own.sync}`,
-      `--backup-sync-peer-addr=${way(peer.sync)}`,
+      ...memberFlags({
+        name,
+        mode: name === 'a' ? 'primary' : 'backup',
+        own: this.addresses[name],
+        peer: { heartbeat: way(peer.heartbeat), sync: way(peer.sync) },
+        secretFile: join(this.#folder, 'secret'),
+        heartbeatIntervalMs,
+        heartbeatTimeoutMs,
+      }),
       ...patientFlags,
       ...flags,
     ];

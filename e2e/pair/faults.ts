@@ -1,7 +1,5 @@
-import { join } from 'node:path';
 import { runChild } from '../../bench/lib/child.ts';
-import { type MemberName, otherMember, type PairProcesses, until } from '../../bench/lib/pair.ts';
-import { repositoryFolder } from '../../bench/lib/toolchain.ts';
+import { commandLine, type MemberName, otherMember, type PairProcesses, until } from '../../bench/lib/pair.ts';
 import { PushError, type PushLevelName } from '../../gateway/zone-server/zone-server.ts';
 import type { LinkProxy } from './link-proxy.ts';
 import type { PairLoad } from './pair-load.ts';
@@ -120,7 +118,6 @@ export const stopPrimary: Fault = async (world) => {
 export const demotePrimary: Fault = async (world) => {
   const { pair } = world;
   const primary = await pair.untilInSync();
-  const commandLine = join(repositoryFolder, 'gateway', 'cli', 'gatesvr.ts');
   const flags = ['--gateway', pair.addresses[primary].grpc];
   await runChild(process.execPath, [commandLine, 'admin', 'demote', ...flags]);
   await pair.untilPrimary(otherMember(primary));
