@@ -71,6 +71,8 @@ export interface ResumeTokens {
 export interface Meter {
   request(type: RequestKind, result: 'ok' | 'refused' | 'failed', durationMs: number): void;
   rejected(code: number): void;
+  /** From a command's submission to its commit. */
+  committed(durationMs: number): void;
   bytes(received: number, sent: number): void;
 }
 

@@ -58,6 +58,7 @@ export function pushToSession(context: HandlerContext, push: PushRequest, done: 
     },
     (outcome) => {
       if (outcome.kind !== 'push') return;
+      context.meter.committed(context.clock.nowMs() - nowMs);
       context.meter.request('push', outcome.status === 'ok' ? 'ok' : 'refused', 0);
       done(outcome);
     },
@@ -75,7 +76,8 @@ export function pushToMany(
   const refused = (status: BroadcastOutcome['status']) =>
     done({ kind: 'broadcast', status, matched: 0, accepted: 0, repeated: false });
   if (notPrimary(context) !== undefined) return refused('not-primary');
-  if (!context.protector.admit(context.clock.nowMs(), 'push-broadcast').ok) return refused('overloaded');
+  const nowMs = context.clock.nowMs();
+  if (!context.protector.admit(nowMs, 'push-broadcast').ok) return refused('overloaded');
   const body = bodyOf(context, push.data, push.headers);
   if (body === undefined) return refused('too-large');
   const { identity, ttlMs, zoneIds, openids } = push;
@@ -83,6 +85,7 @@ export function pushToMany(
     { kind: 'broadcast', identity, body, ttlMs, zoneIds, openids },
     (outcome) => {
       if (outcome.kind !== 'broadcast') return;
+      context.meter.committed(context.clock.nowMs() - nowMs);
       context.meter.request('broadcast', outcome.status === 'ok' ? 'ok' : 'refused', 0);
       done(outcome);
     },

@@ -181,7 +181,10 @@ function submitStart(
   };
   context.shard.submit(
     command,
-    (outcome) => started(context, attempt, openid, startedMs, outcome),
+    (outcome) => {
+      context.meter.committed(context.clock.nowMs() - startedMs);
+      started(context, attempt, openid, startedMs, outcome);
+    },
     () => failStart(context, attempt, notPrimary(context) ?? undecided),
   );
 }

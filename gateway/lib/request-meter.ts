@@ -31,6 +31,7 @@ export interface RequestMeterOptions {
 export class RequestMeter {
   #tallies: Readonly<Record<Kind, Readonly<Record<Result, Tally>>>>;
   #duration: LatencyHistogram;
+  #commit: LatencyHistogram;
   #window: PerformanceWindow;
   #rejects = new Map<number, Tally>();
   #rejectTally: (code: number) => Tally;
@@ -51,6 +52,7 @@ export class RequestMeter {
       broadcast: tallies('broadcast'),
     };
     this.#duration = metrics.requestDuration;
+    this.#commit = metrics.commitDuration;
     this.#window = new PerformanceWindow(windowSeconds, nowMs);
     this.#rejectTally = (code) => metrics.rejects.tally(codeName(code));
   }
@@ -72,6 +74,11 @@ export class RequestMeter {
       this.#rejects.set(code, tally);
     }
     tally.value += 1;
+  }
+
+  /** From a command's submission to its commit. */
+  committed(durationMs: number): void {
+    this.#commit.record(durationMs);
   }
 
   /** Bytes of frames from and to clients. */

@@ -91,7 +91,7 @@ export class HandlerHarness {
       connections: new ConnectionTable(),
       pushWaiters: new PushWaiters(),
       client,
-      meter: { request: () => {}, rejected: () => {}, bytes: () => {} },
+      meter: { request: () => {}, rejected: () => {}, committed: () => {}, bytes: () => {} },
       turn: new Turn(
         (run) => run(),
         () => {},
