@@ -8,6 +8,8 @@ const WRITABLE: u32 = 4;
 const CLOSED: u32 = 5;
 const STOPPED: u32 = 6;
 
+const KEPT_BYTES_MAX: usize = 256 * 1024;
+
 /// Who ended a connection; the numbers are part of the packed format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
@@ -89,6 +91,8 @@ impl EventBatch {
         }
         packed.extend_from_slice(&(self.words.len() as u32).to_ne_bytes());
         self.words.clear();
+        // The next batch is likely as large as this one: no growing step by step.
+        self.payload = Vec::with_capacity(packed.len().min(KEPT_BYTES_MAX));
         packed
     }
 }
