@@ -40,9 +40,10 @@ export class Follower<Command, Outcome, Effect, Image> {
     this.detach();
   }
 
-  /** The link to the primary is gone. */
+  /** The conversation is over: what still comes of it means nothing, and the next begins soon. */
   detach(): void {
     this.#replica.detach();
+    this.#stream += 1;
     this.#heardMs = Number.NEGATIVE_INFINITY;
   }
 
