@@ -38,6 +38,15 @@ describe('quinn: paths', () => {
     expect(cause).toEqual({ origin: 'lost', code: 0, reason: 'port unreachable' });
   });
 
+  it('loses an open connection soon after its port closed', async () => {
+    const [server, client] = [await rig.echo(), await rig.client()];
+    const [mine] = await rig.talking(client, server);
+    if (!(server.transport instanceof QuinnEndpoint)) throw new Error('not a quinn server');
+    server.transport.abandon();
+    send(client, mine, Buffer.from('are you there?'));
+    expect(await client.events.untilClosed(mine)).toEqual({ origin: 'lost', code: 0, reason: 'port unreachable' });
+  });
+
   it('names what is wrong with an address', async () => {
     const client = await rig.client();
     const named = await client.events.untilClosed(client.transport.connect({ host: 'localhost', port: 1 }));

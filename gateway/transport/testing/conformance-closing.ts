@@ -141,6 +141,7 @@ export function endpointConformance(adapter: Adapter): void {
         const mine = client.transport.connect({ host, port });
         expect(await client.events.untilOpened(mine)).toMatchObject({ address: host });
       }
+      await server.events.until('as many', () => server.events.opened.size === hosts.length);
       expect([...server.events.opened.values()].map((peer) => peer.address).sort()).toEqual(hosts.sort());
     });
   });

@@ -16,8 +16,8 @@ use crate::{
 
 /// For what is queued to be acknowledged before a close.
 const FLUSH_TIME: Duration = Duration::from_secs(1);
-/// Reports of an unreachable port, without a datagram in between, that end an open client connection.
-const UNREACHABLE_MAX: u8 = 3;
+/// For how long the port of an open connection must be reported unreachable, without a datagram in between.
+const UNREACHABLE_TIME: Duration = Duration::from_millis(100);
 
 impl Driver {
     /// Sends what is queued, then closes; the end is reported when that is done.
@@ -92,15 +92,15 @@ impl Driver {
         self.touch(handle);
     }
 
-    /// Nobody listens at this address: a handshake ends at once, an open connection after a few reports.
+    /// Nobody listens at this address: a handshake ends at once, an open connection when that stays so.
     pub(crate) fn unreachable(&mut self, remote: SocketAddr) {
         for key in 0..self.connections.len() {
             let Some(mut connection) = self.connections[key].take_if(|c| c.remote == remote && c.target.is_some())
             else {
                 continue;
             };
-            connection.unreachable += 1;
-            let gone = connection.phase == Phase::Handshaking || connection.unreachable >= UNREACHABLE_MAX;
+            let since = *connection.unreachable_since.get_or_insert(self.now);
+            let gone = connection.phase == Phase::Handshaking || self.now - since >= UNREACHABLE_TIME;
             if gone {
                 self.abandon(&mut connection, Origin::Lost, "port unreachable");
             }

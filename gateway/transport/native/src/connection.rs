@@ -47,8 +47,8 @@ pub struct Connection {
     pub bulk: bool,
     pub close_code: u32,
     pub close_reason: String,
-    /// Reports of an unreachable port since the last datagram.
-    pub unreachable: u8,
+    /// The first report of an unreachable port since the last datagram.
+    pub unreachable_since: Option<Instant>,
 }
 
 /// How reading the stream ended for now.
@@ -82,7 +82,7 @@ impl Connection {
             bulk: false,
             close_code: 0,
             close_reason: String::new(),
-            unreachable: 0,
+            unreachable_since: None,
         }
     }
 

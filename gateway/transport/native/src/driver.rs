@@ -51,6 +51,7 @@ pub struct Driver {
     pub(crate) waiting_bytes: usize,
     pub(crate) stop_at: Option<Instant>,
     pub(crate) more_to_receive: bool,
+    errors_wait: bool,
 }
 
 impl Driver {
@@ -87,6 +88,7 @@ impl Driver {
             waiting_bytes: 0,
             stop_at: None,
             more_to_receive: false,
+            errors_wait: false,
         }
     }
 
@@ -100,6 +102,10 @@ impl Driver {
                 return;
             }
             self.receive();
+            // After the datagrams: a goodbye that is here already counts more than the port that closed behind it.
+            if std::mem::take(&mut self.errors_wait) {
+                self.receive_errors();
+            }
             self.resume_paused();
             self.fire_timers();
             self.drive_touched();
@@ -144,7 +150,7 @@ impl Driver {
             Some(DatagramEvent::ConnectionEvent(handle, event)) => {
                 self.sender.put_back(response);
                 let Some(connection) = self.connections[handle.0].as_mut() else { return };
-                connection.unreachable = 0;
+                connection.unreachable_since = None;
                 connection.quic.handle_event(event);
                 connection.note_handshake();
                 self.touch(handle);
@@ -252,9 +258,7 @@ impl Driver {
         let timeout = if idle { self.sleep_time() } else { Some(Duration::ZERO) };
         let [socket, wakeup] = self.poll(timeout, blocked);
         self.mailbox.woke_up(wakeup & libc::POLLIN != 0);
-        if socket & libc::POLLERR != 0 {
-            self.receive_errors();
-        }
+        self.errors_wait = socket & libc::POLLERR != 0;
     }
 
     fn sleep_time(&self) -> Option<Duration> {
