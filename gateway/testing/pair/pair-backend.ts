@@ -1,6 +1,6 @@
 import { PushLevel } from '../../../proto/gen/upstream.ts';
 import type { PushCommand } from '../../session/command.ts';
-import type { PushOutcome } from '../../session/effect.ts';
+import type { Outcome, PushOutcome } from '../../session/effect.ts';
 import { bodyOf, check } from '../sessions/ledger.ts';
 import type { PairWorld } from './pair-world.ts';
 import type { SimNode } from './sim-node.ts';
@@ -87,9 +87,10 @@ export class PairBackend {
     const node = this.#world.anyPrimary();
     node?.run(() => {
       if (!node.shard.serving) return;
-      node.submit(sent.command, (outcome) => {
+      const heard = (outcome: Outcome) => {
         if (outcome.kind === 'push') this.#answered(sent, node, outcome);
-      });
+      };
+      this.#world.options.plant.push(node, sent.command, heard, () => node.submit(sent.command, heard));
     });
   }
 

@@ -1,7 +1,7 @@
 import type { PairOptions } from '../../replication/pair-options.ts';
 import type { PeerMessage } from '../../replication/peer-messages.ts';
 import { StandaloneArbiter } from '../../replication/standalone-arbiter.ts';
-import type { Command } from '../../session/command.ts';
+import type { Command, PushCommand } from '../../session/command.ts';
 import type { Effect, Outcome } from '../../session/effect.ts';
 import { SessionMachine } from '../../session/session-machine.ts';
 import type { SnapshotImage } from '../../session/snapshot-images.ts';
@@ -24,12 +24,26 @@ export interface PairPlant {
   readonly machine: () => SessionMachine;
   readonly shard: (options: ShardOptions, node: SimNode) => ShardOptions;
   readonly deliverUpTo: (shard: SimShard) => number;
+  /** What arrives at a gateway. */
+  readonly receives: (message: PeerMessage, node: SimNode) => PeerMessage;
+  /** How a gateway answers a zone's push; `submit` is the honest way. */
+  readonly push: (node: SimNode, command: PushCommand, heard: (outcome: Outcome) => void, submit: () => void) => void;
+  /** The operator names the version it decided on. */
+  readonly operatorSwaps: boolean;
+  readonly hasOperators: boolean;
+  /** Changes code for one run. @returns how to change it back. */
+  readonly patch: () => () => void;
 }
 
 export const nothingPlanted: PairPlant = {
   machine: () => new SessionMachine(),
   shard: (options) => options,
   deliverUpTo: (shard) => shard.commitIndex,
+  receives: (message) => message,
+  push: (_node, _command, _heard, submit) => submit(),
+  operatorSwaps: true,
+  hasOperators: true,
+  patch: () => () => {},
 };
 
 export interface PairWorldOptions {
@@ -88,7 +102,8 @@ export class PairWorld {
       A: new SimLink(clock, random, (message) => this.nodes.get('A')?.received(message)),
       B: new SimLink(clock, random, (message) => this.nodes.get('B')?.received(message)),
     };
-    this.operators = options.standalone ? [] : [new SimOperator(this), new SimOperator(this)];
+    this.operators =
+      options.standalone || !options.plant.hasOperators ? [] : [new SimOperator(this), new SimOperator(this)];
     for (const server of servers) this.startNode(server);
     for (const name of ['ann', 'bob', 'cat']) this.#addClient(name);
   }
@@ -161,8 +176,10 @@ export class PairWorld {
     if (this.options.standalone || lease === undefined || lease.epoch !== node.shard.epoch) return;
     check(lease.inSync.length > 1, 'I2', () => `${seqId} of ${sessionId} is COMMITTED with ${lease.inSync}`);
     for (const incarnation of lease.inSync) {
-      const session = this.#holder(incarnation)?.machine.session(sessionId);
-      check(session === undefined || session.nextSeqId > seqId, 'I2', () => `${incarnation} lacks ${seqId}`);
+      const member = this.#holder(incarnation);
+      if (member === undefined || node.machine.session(sessionId) === undefined) continue;
+      const end = member.machine.session(sessionId)?.nextSeqId ?? 0;
+      check(end > seqId, 'I2', () => `${incarnation} lacks ${seqId} of ${sessionId}`);
     }
   }
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { PairPlant } from './pair-world.ts';
 import { plantedPairBugs } from './planted-bugs.ts';
+import { plantedRules } from './planted-rules.ts';
 import { runPair } from './scenario.ts';
 
 // A failure prints its seed; GATESVR_PAIR_SEED=… plays that one alone.
@@ -31,5 +32,13 @@ describe('a pair in a bad world', () => {
 describe('the simulator finds', () => {
   it.each(Object.entries(plantedPairBugs))('%s', { timeout: 300_000 }, (_name, plant) => {
     expect(firstFailure(firstSeed, 2_000, plant, () => false) ?? 'nothing').toContain('ViolationError');
+  });
+});
+
+describe('the simulator needs rule', () => {
+  it.each(Object.entries(plantedRules))('%s', { timeout: 300_000 }, (name, plant) => {
+    // What a client received under another epoch differs only where two primaries can be.
+    const standalone = name.startsWith('5');
+    expect(firstFailure(firstSeed, 3_000, plant, () => standalone) ?? 'nothing').toContain('ViolationError');
   });
 });

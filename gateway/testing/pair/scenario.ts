@@ -50,7 +50,15 @@ const weightSum = faults.reduce((sum, [weight]) => sum + weight, 0);
 
 /** Plays one seeded run to its end. @throws ViolationError when an invariant does not hold. */
 export function runPair(seed: number, standalone: boolean, plant: PairPlant = nothingPlanted): PairWorld {
-  const world = new PairWorld({ seed, standalone, plant });
+  const undo = plant.patch();
+  try {
+    return play(new PairWorld({ seed, standalone, plant }));
+  } finally {
+    undo();
+  }
+}
+
+function play(world: PairWorld): PairWorld {
   for (const client of world.clients) client.connect();
   world.advance(world.random.between(500, 3_500));
   const steps = world.random.between(6, 24);
@@ -80,9 +88,9 @@ function doWork(world: PairWorld): void {
 function fault(world: PairWorld): void {
   let drawn = world.random.between(0, weightSum - 1);
   const server = servers[world.random.between(0, 1)] ?? 'A';
-  for (const [weight, play] of faults) {
+  for (const [weight, begin] of faults) {
     drawn -= weight;
-    if (drawn < 0) return play(world, server);
+    if (drawn < 0) return begin(world, server);
   }
 }
 

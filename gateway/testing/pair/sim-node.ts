@@ -79,7 +79,8 @@ export class SimNode implements NetworkEnd<UpFrame> {
   }
 
   received(message: PeerMessage): void {
-    this.run(() => this.shard.received(this.nowMs(), message));
+    const { receives } = this.world.options.plant;
+    this.run(() => this.shard.received(this.nowMs(), receives(message, this)));
   }
 
   submit(command: Command, committed?: (outcome: Outcome) => void, dropped?: () => void): void {

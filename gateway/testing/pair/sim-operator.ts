@@ -41,7 +41,8 @@ export class SimOperator {
     // It may die before each of its steps; whoever comes next finds the Lease and goes on.
     clock.schedule(random.between(1, 200), () => {
       if (!this.alive || arbiter.down) return;
-      arbiter.answer({ kind: 'swap', expected: lease, next });
+      const expected = this.#world.options.plant.operatorSwaps ? lease : arbiter.lease;
+      arbiter.answer({ kind: 'swap', expected, next });
       clock.schedule(random.between(1, 50), () => {
         if (this.alive && !cutOff.has(backup.serverId as Server)) {
           backup.run(() => backup.shard.lookAtLease(backup.nowMs()));
