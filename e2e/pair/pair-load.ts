@@ -1,3 +1,4 @@
+import { until } from '../../bench/lib/pair.ts';
 import {
   createClientHub,
   type GatesvrClient,
@@ -16,6 +17,8 @@ const connectsAtOnce = 10;
 const probed = 'user-0';
 const requestTimeoutMs = 60_000;
 const stopMs = 1_000;
+/** Shown of what is missing. */
+const findingsMax = 50;
 
 export interface PairLoadOptions {
   readonly clientEndpoints: readonly string[];
@@ -101,6 +104,12 @@ export class PairLoad {
       if (user.openid !== probed) this.#loops.push(this.#pushLoop(user.openid));
       this.#loops.push(this.#requestLoop(user));
     }
+  }
+
+  /** Waits until everything that was accepted has been delivered, or told of. @throws Error with what is missing. */
+  async delivered(): Promise<void> {
+    const missing = () => this.ledger.findings().slice(0, findingsMax).join('\n');
+    await until('all that was accepted is delivered', () => this.ledger.complete, missing);
   }
 
   /** No new pushes and requests; resolves when all have been judged. */

@@ -1,12 +1,13 @@
 import { type MemberName, PairProcesses } from '../../bench/lib/pair.ts';
-import type { Random } from '../../gateway/testing/random.ts';
+import { Random } from '../../gateway/testing/random.ts';
 import type { PairWorld } from './faults.ts';
 import { LinkProxy } from './link-proxy.ts';
 import { PairLoad } from './pair-load.ts';
 
 export interface WorldOptions {
   readonly clients: number;
-  readonly random: Random;
+  /** Of the choices of the load. */
+  readonly seed: number;
   readonly pushPauseMs?: number;
   readonly requestPauseMs?: number;
 }
@@ -35,14 +36,14 @@ export async function startWorld(options: WorldOptions): Promise<PairWorld & { s
     const started = await PairProcesses.start({ flags, via });
     pair = started;
     const { clientEndpoints, zoneEndpoints } = started;
-    const { clients, random, pushPauseMs = 250, requestPauseMs = 500 } = options;
+    const { clients, seed, pushPauseMs = 250, requestPauseMs = 500 } = options;
     const load = await PairLoad.start({
       clientEndpoints,
       zoneEndpoints,
       clients,
       pushPauseMs,
       requestPauseMs,
-      random,
+      random: new Random(seed),
     });
     const stop = async () => {
       await load.stop();

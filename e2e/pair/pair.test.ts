@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { until } from '../../bench/lib/pair.ts';
-import { Random } from '../../gateway/testing/random.ts';
 import {
   cutLinks,
   demotePrimary,
@@ -23,7 +22,7 @@ describe('a pair under load', () => {
   let world: Awaited<ReturnType<typeof startWorld>>;
 
   beforeAll(async () => {
-    world = await startWorld({ clients, random: new Random(20_261_122) });
+    world = await startWorld({ clients, seed: 20_261_122 });
     world.load.run();
   }, deadlineMs);
 
@@ -53,11 +52,7 @@ describe('a pair under load', () => {
   it('has lost, repeated and turned round nothing', { timeout: deadlineMs }, async () => {
     const { load } = world;
     await load.quiet();
-    await until(
-      'all that was accepted is delivered',
-      () => load.ledger.complete,
-      () => load.ledger.findings().join('\n'),
-    );
+    await load.delivered();
     expect(load.ledger.verdict()).toMatchObject({ ...nothingWrong, lostDegraded: 0, told: 0 });
     expect(load.requests()).toEqual({
       asked: load.requests().asked,

@@ -19,7 +19,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   client: base,
   'zone-server': ['protocol', 'lib', 'gen'],
   testing: ['gateway', 'config', 'client', 'zone-server', ...belowGateway],
-  tools: ['config', 'lib', 'gen'],
+  tools: ['e2e', 'bench', 'config', 'lib', 'gen'],
   fuzz: ['testing', 'client', 'zone-server', 'gateway', 'config', ...belowGateway],
   e2e: ['bench', 'tools', 'testing', 'client', 'zone-server', 'gateway', 'config', ...belowGateway],
   bench: ['client', 'zone-server', 'gateway', 'config', ...belowGateway],
