@@ -42,12 +42,12 @@ export function integer(defaultValue: number, bounds: Bounds, description: strin
   };
 }
 
-/** A whole number that, when nobody gives it, is `percent` of another key's. */
-export function share(percent: number, ofPath: string, bounds: Bounds, description: string): Key<number> {
+/** A whole number that, when nobody gives it, is `percent` of another key's, and not less than `floor`. */
+export function share(percent: number, ofPath: string, bounds: Bounds, description: string, floor = 0): Key<number> {
   return {
     ...integer(0, bounds, description),
-    defaultText: `${percent} % of ${ofPath}`,
-    derive: (read) => Math.floor((Number(read(ofPath)) * percent) / 100),
+    defaultText: `${percent} % of ${ofPath}${floor === 0 ? '' : `, at least ${floor}`}`,
+    derive: (read) => Math.max(floor, Math.floor((Number(read(ofPath)) * percent) / 100)),
   };
 }
 

@@ -33,10 +33,10 @@ export function handleBusiness(context: HandlerContext, connection: ClientConnec
   }
   const call = { connection, sessionId: connection.sessionId, msgId, clientSeq, startedMs: context.clock.nowMs() };
   const session = context.sessions.session(connection.sessionId);
-  // Asked before the payload is looked at: under overload most requests end here, and must cost little.
-  if (session !== undefined && clientSeq > session.maxClientSeq && !mayEnter(context, call, request)) return;
+  // What is no request takes nothing of what requests share, so it is looked at first.
   const business = decodePayload(context, connection, request);
   if (business === undefined) return;
+  if (session !== undefined && clientSeq > session.maxClientSeq && !mayEnter(context, call, request)) return;
   context.shard.submit(
     { kind: 'admit', sessionId: call.sessionId, binding: connection.binding, clientSeq, msgId },
     (outcome) => admitted(context, call, request, business, outcome),
