@@ -71,13 +71,10 @@ export class TransportConfigError extends Error {
   }
 }
 
-let native: Native | undefined;
-
 /** @throws TransportUnavailableError when the addon was not built for this machine. */
-export function loadNative(): Native {
+export function loadNative(path = './native/gatesvr-transport.node'): Native {
   try {
-    native ??= createRequire(import.meta.url)('./native/gatesvr-transport.node') as Native;
-    return native;
+    return createRequire(import.meta.url)(path) as Native;
   } catch (error) {
     throw new TransportUnavailableError(`the quinn transport is not built (run: make build): ${errorMessage(error)}`);
   }
