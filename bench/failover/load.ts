@@ -28,6 +28,8 @@ interface Watch {
 /** Sessions under light load: some pushes and requests a second, whichever gateway is primary. */
 export class FailoverLoad {
   resets = 0;
+  /** Why clients ended for good: none should. */
+  readonly ended: string[] = [];
   failures = 0;
   #zones: ZoneServer[] = [];
   #producers = new Map<string, PushProducer>();
@@ -51,6 +53,16 @@ export class FailoverLoad {
 
   get connected(): number {
     return this.#clients.filter(({ client }) => client.state === 'connected').length;
+  }
+
+  /** How many clients are in which state, for a failure's message. */
+  get states(): string {
+    const counts = new Map<string, number>();
+    for (const { client } of this.#clients) {
+      const state = `${client.state} ${client.endpoint}`;
+      counts.set(state, (counts.get(state) ?? 0) + 1);
+    }
+    return [...[...counts].map(([state, count]) => `${count} ${state}`), ...this.ended].join(', ');
   }
 
   /** From now on it is noted who resumes at `endpoint`, and when. Call it right before the kill. */
@@ -99,7 +111,11 @@ export class FailoverLoad {
         this.resets += 1;
       },
     });
-    if (client !== undefined) this.#clients.push({ openid, client });
+    if (client === undefined) return;
+    this.#clients.push({ openid, client });
+    client.closed.then((error) => {
+      if (error !== undefined) this.ended.push(`${openid}: ${error.codeName}: ${error.message}`);
+    });
   }
 
   #served(endpoint: string | undefined): void {

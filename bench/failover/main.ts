@@ -6,6 +6,7 @@
 import { benchFlags } from '../lib/gateways.ts';
 import { benchOptions } from '../lib/options.ts';
 import { otherMember, PairProcesses, until } from '../lib/pair.ts';
+import { cpuSecondsOf } from '../lib/process-usage.ts';
 import { formatTable, report } from '../lib/summary.ts';
 import { FailoverLoad, type Outage as OutageSeen } from './load.ts';
 
@@ -16,6 +17,9 @@ const target = { firstMessageMs: 500, lastSessionMs: 2_000 };
 interface Outage extends OutageSeen {
   /** When the other gateway said that it leads. */
   readonly promotedMs: number;
+  /** Used from the kill until all were back, by the gateway that took over and by the clients, all in this process. */
+  readonly gatewayCpuSeconds: number;
+  readonly clientsCpuSeconds: number;
 }
 
 interface SizeResult {
@@ -34,14 +38,22 @@ async function measure(sessions: number, rounds: number): Promise<SizeResult> {
     const outages: Outage[] = [];
     for (let round = 0; round < rounds; round += 1) {
       const primary = await pair.untilInSync();
-      await until('all clients are connected', () => running.connected === sessions);
+      const states = () => `${running.states}\n${pair.report()}`;
+      await until('all clients are connected', () => running.connected === sessions, states);
       await new Promise((resolve) => setTimeout(resolve, settledMs));
       running.watch(pair.addresses[otherMember(primary)].quic);
+      const backup = otherMember(primary);
+      const gatewayPid = pair.process(backup).pid;
+      const before = { gateway: cpuSecondsOf(gatewayPid), clients: cpuSecondsOf(process.pid) };
       const killedAt = Date.now();
       await pair.signal(primary, 'SIGKILL');
-      const state = () => `${running.outage().resumedMs.length} of ${sessions}\n${pair.report()}`;
-      await until('all sessions are resumed', () => running.allResumed, state);
-      outages.push({ ...running.outage(), promotedMs: promotedAt(pair.output(otherMember(primary))) - killedAt });
+      await until('all sessions are resumed', () => running.allResumed, states);
+      outages.push({
+        ...running.outage(),
+        promotedMs: promotedAt(pair.output(backup)) - killedAt,
+        gatewayCpuSeconds: cpuSecondsOf(gatewayPid) - before.gateway,
+        clientsCpuSeconds: cpuSecondsOf(process.pid) - before.clients,
+      });
       await pair.startMember(primary);
     }
     const { resets, failures } = running;
@@ -63,6 +75,10 @@ function quantile(values: readonly number[], share: number): string {
   return (sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? Number.NaN).toFixed(0);
 }
 
+function mean(values: readonly number[]): string {
+  return (values.reduce((sum, value) => sum + value, 0) / values.length).toFixed(2);
+}
+
 function rowOf({ sessions, outages, resets, failures }: SizeResult): string[] {
   const first = outages.map(({ firstMessageMs }) => firstMessageMs);
   const all = outages.flatMap(({ resumedMs }) => resumedMs);
@@ -77,6 +93,8 @@ function rowOf({ sessions, outages, resets, failures }: SizeResult): string[] {
     ...[quantile(first, 0.5), quantile(first, 0.99)],
     ...[quantile(all, 0.5), quantile(all, 0.99)],
     ...[quantile(last, 0.5), quantile(last, 0.99)],
+    mean(outages.map(({ gatewayCpuSeconds }) => gatewayCpuSeconds)),
+    mean(outages.map(({ clientsCpuSeconds }) => clientsCpuSeconds)),
     String(resets),
     String(failures),
   ];
@@ -92,6 +110,8 @@ const header = [
   'p99',
   'last resumed p50',
   `p99 (≤ ${target.lastSessionMs})`,
+  'gateway CPU s',
+  'clients CPU s',
   'resets',
   'failed',
 ];
