@@ -10,10 +10,10 @@ export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 export XDG_CACHE_HOME ?= $(HOME)/.cache
 export CARGO_TARGET_DIR ?= $(XDG_CACHE_HOME)/gatesvr/cargo-target
 
-.PHONY: help tools fmt vet lint proto build test run bench fuzz audit sbom clean
+.PHONY: help tools fmt vet lint proto build test run demo-failover bench simulate chaos fuzz audit sbom clean
 
 help: ## show this
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
 
 tools: node_modules/.installed ## install what the project needs, build the transport addon
 	@node gateway/transport/native/build.ts
@@ -48,6 +48,15 @@ test: tools ## every check and every test; ends with the counts
 
 run: tools ## a primary, its backup and six example zones in development mode, until Ctrl-C
 	@exec node tools/run-dev.ts
+
+demo-failover: tools ## kill the primary of a pair while clients chat, and show the ledger
+	@node tools/demo-failover.ts
+
+simulate: tools ## play simulated pairs and sessions with faults, RUNS=100000 of them
+	@GATESVR_RUNS=$(or $(RUNS),100000) vitest run --testTimeout=0 gateway/testing/pair/pair.test.ts gateway/testing/sessions/world.test.ts
+
+chaos: tools ## faults at random against a real pair under load, MINUTES=5 SEED= CLIENTS=100
+	@node tools/chaos.ts $(or $(MINUTES),5) $(SEED) $(CLIENTS)
 
 bench: tools ## the benchmarks, one after the other
 	@for main in bench/*/main.ts; do node "$$main"; done
