@@ -155,5 +155,7 @@ function shardOptions(
     send,
     defer: (flush) => queueMicrotask(flush),
     onRole: settings.onRole,
+    onBlocked: (blocked, reason) => settings.log.warn({ blocked, reason }, 'the primary is blocked, or no longer'),
+    onProblem: (problem) => settings.log.error({ problem }, 'the pair is configured wrongly'),
   };
 }

@@ -75,6 +75,10 @@ export interface PairOptions<Command, Outcome, Effect, Image> {
   /** Runs `flush` once at the end of the present turn. */
   readonly defer: (flush: () => void) => void;
   readonly onRole: (change: RoleChange) => void;
+  /** The primary stops answering, or answers again: it can neither commit nor shrink its set, or has lost everybody (rule 15). */
+  readonly onBlocked?: (blocked: boolean, reason: string) => void;
+  /** Something is configured that cannot work. */
+  readonly onProblem?: (problem: string) => void;
 }
 
 /** How a switchover ended: the epoch of the successor, or why this gateway goes on. */

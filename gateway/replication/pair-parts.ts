@@ -67,12 +67,16 @@ export abstract class PairParts<Command, Outcome, Effect, Image> {
 
   /** This gateway decides for the shard now. */
   get serving(): boolean {
-    return this.tenure?.serving === true;
+    return this.tenure?.serving === true && this.blocked === '';
   }
 
-  /** The primary can neither commit nor shrink its set (rule 15). */
-  get blocked(): boolean {
-    return this.tenure?.blocked === true;
+  /** Why a primary does not answer its clients (rule 15); '' when it does. */
+  get blocked(): string {
+    if (this.tenure === undefined) return '';
+    if (this.tenure.blocked) return 'nothing can be committed and the set cannot shrink';
+    const { role, timing } = this.options;
+    const alone = this.watch.monitor.lost && this.leases.silentMs >= timing.stallTimeoutMs;
+    return role.arbiter === 'shared' && alone ? 'neither the peer nor the arbiter is reachable' : '';
   }
 
   /** Followers lag: admit less. */

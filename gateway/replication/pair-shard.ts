@@ -20,6 +20,8 @@ export class PairShard<Command, Outcome, Effect, Image> extends PairParts<Comman
   /** The history asked for, while this incarnation has not led. */
   #beginning = '';
   #stepping = false;
+  #blocked = '';
+  #complained = false;
 
   /** Orders a command; `dropped` is called instead of `committed` when its outcome will not be known here. */
   submit(command: Command, committed?: (outcome: Outcome) => void, dropped?: () => void): void {
@@ -37,6 +39,7 @@ export class PairShard<Command, Outcome, Effect, Image> extends PairParts<Comman
     this.tenure?.tick(nowMs, { lost: this.watch.monitor.lost, isDead });
     if (this.tenure?.membership.mustRead === true) this.leases.read();
     this.#step();
+    this.#report();
   }
 
   /** A message of the peer. */
@@ -100,6 +103,17 @@ export class PairShard<Command, Outcome, Effect, Image> extends PairParts<Comman
     if (this.tenure === undefined) return done({ ok: false, reason: 'not primary' });
     this.tenure.switchover(successor, nowMs + withinMs, done);
     this.#step();
+  }
+
+  /** Tells once of what changed, or cannot work. */
+  #report(): void {
+    const { blocked } = this;
+    if ((blocked === '') !== (this.#blocked === '')) this.options.onBlocked?.(blocked !== '', blocked);
+    this.#blocked = blocked;
+    const { mode } = this.options.role;
+    if (this.#complained || this.peer?.mode !== mode) return;
+    this.#complained = true;
+    this.options.onProblem?.(`backup.mode: both gateways are ${mode}: expected one primary and one backup`);
   }
 
   #step(): void {

@@ -105,7 +105,7 @@ export class PairWorld {
     this.operators =
       options.standalone || !options.plant.hasOperators ? [] : [new SimOperator(this), new SimOperator(this)];
     for (const server of servers) this.startNode(server);
-    for (const name of ['ann', 'bob', 'cat']) this.#addClient(name);
+    for (const name of ['ann', 'bob', 'dan', 'dan2']) this.#addClient(name);
   }
 
   newId(): string {
@@ -232,7 +232,7 @@ export class PairWorld {
   #addClient(name: string): void {
     const client: SimClient = new SimClient({
       name,
-      openid: name,
+      openid: name.slice(0, 3),
       clock: this.clock,
       ledger: this.ledger,
       openRequestsMax: 4,

@@ -39,6 +39,6 @@ describe('the simulator needs rule', () => {
   it.each(Object.entries(plantedRules))('%s', { timeout: 300_000 }, (name, plant) => {
     // What a client received under another epoch differs only where two primaries can be.
     const standalone = name.startsWith('5');
-    expect(firstFailure(firstSeed, 3_000, plant, () => standalone) ?? 'nothing').toContain('ViolationError');
+    expect(firstFailure(firstSeed, 8_000, plant, () => standalone) ?? 'nothing').toContain('ViolationError');
   });
 });

@@ -5,7 +5,7 @@ import { Tenure } from '../../replication/tenure.ts';
 import type { Command } from '../../session/command.ts';
 import type { Effect, Outcome, PushOutcome } from '../../session/effect.ts';
 import { SessionMachine } from '../../session/session-machine.ts';
-import { nothingPlanted, type PairPlant } from './pair-world.ts';
+import { nothingPlanted, type PairPlant, type Server } from './pair-world.ts';
 import type { SimNode } from './sim-node.ts';
 
 /** Replaces one property of a prototype for the time of a run. */
@@ -91,11 +91,26 @@ function withoutIncarnation(message: PeerMessage, node: SimNode): PeerMessage {
   return { ...message, status: { ...message.status, incarnation: holder } };
 }
 
+/** What the rule is against, often: an acknowledgement that arrives after its sender is gone. */
+function repeatLater(message: PeerMessage, { world, serverId }: SimNode): void {
+  const link = world.links[world.other(serverId as Server)];
+  for (const afterMs of [100, 250, 500, 1_000]) world.clock.schedule(afterMs, () => link.send(message));
+}
+
 const planted = (change: Partial<PairPlant>): PairPlant => ({ ...nothingPlanted, ...change });
 
 /** The starred rules of design §5, each taken out of the real code; the simulator has to miss every one of them. */
 export const plantedRules: Readonly<Record<string, PairPlant>> = {
-  '1: an acknowledgement counts whoever sent it': planted({ patch: anyAcknowledgementCounts }),
+  '1: an acknowledgement counts whoever sent it': planted({
+    patch: anyAcknowledgementCounts,
+    shard: (options, node) => ({
+      ...options,
+      send: (message) => {
+        options.send(message);
+        if (message.kind === 'ack') repeatLater(message, node);
+      },
+    }),
+  }),
   '1: a member is required only while it is recorded': planted({ patch: requiredWhenRecorded }),
   '1: COMMITTED is said in doubt': planted({ patch: levelWithoutDoubt }),
   '2: an unknown outcome is taken for a refusal': planted({ patch: unknownIsRefused }),

@@ -1,7 +1,11 @@
+import { check } from '../sessions/ledger.ts';
 import type { SimClient } from '../sessions/sim-client.ts';
 import { checkSettled } from './pair-checks.ts';
 import { nothingPlanted, type PairPlant, PairWorld, type Server, servers } from './pair-world.ts';
 import { calmLink, type LinkFaults } from './sim-link.ts';
+
+/** No client of the network has this one. */
+const strangerConnection = 1_000_000;
 
 type Fault = (world: PairWorld, server: Server) => void;
 
@@ -45,6 +49,8 @@ const faults: readonly (readonly [number, Fault])[] = [
   [2, (world) => loseOperators(world)], // 27, 28
   [1, (world) => stormOfReconnects(world)], // 45
   [2, (world, server) => switchOver(world, server)],
+  [1, stealSession], // 42
+  [1, secondDevice], // 43
 ];
 const weightSum = faults.reduce((sum, [weight]) => sum + weight, 0);
 
@@ -59,7 +65,7 @@ export function runPair(seed: number, standalone: boolean, plant: PairPlant = no
 }
 
 function play(world: PairWorld): PairWorld {
-  for (const client of world.clients) client.connect();
+  for (const client of world.clients.slice(0, -1)) client.connect();
   world.advance(world.random.between(500, 3_500));
   const steps = world.random.between(6, 24);
   for (let step = 0; step < steps; step += 1) {
@@ -75,7 +81,8 @@ function play(world: PairWorld): PairWorld {
 
 function doWork(world: PairWorld): void {
   const { random, backend, clients } = world;
-  const client = clients[random.between(0, clients.length - 1)] as SimClient;
+  // The second device comes only with its fault.
+  const client = clients[random.between(0, clients.length - 2)] as SimClient;
   const kind = random.between(0, 11);
   if (kind < 5) backend.push(client.options.openid, random.chance(0.1) ? random.between(100, 2_000) : 0);
   else if (kind < 8) client.request(random.chance(0.1) ? random.between(1, 5) : 0);
@@ -177,6 +184,27 @@ function loseOperators(world: PairWorld): void {
 
 function stormOfReconnects(world: PairWorld): void {
   for (const client of world.clients) client.drop();
+}
+
+/** Someone names another's session and has no proof of it. */
+function stealSession(world: PairWorld): void {
+  const victim = world.clients[0]?.life?.sessionId ?? '';
+  const node = world.anyPrimary();
+  node?.run(() => {
+    const place = { sessionId: victim, epoch: node.shard.epoch, receivedSeqId: 0 };
+    node.submit({ ...node.startCommand('mallory', strangerConnection), place }, (outcome) => {
+      if (outcome.kind !== 'started') return;
+      const { sessionId } = outcome;
+      check(sessionId !== victim, 'rule 12', () => `${victim} was taken without its token`);
+      node.submit({ kind: 'close', sessionId, code: 0, reason: 'stop' });
+    });
+  });
+}
+
+/** The same user on another device: the newest binding wins, the other is told for good. */
+function secondDevice(world: PairWorld): void {
+  const device = world.clients.find(({ options }) => options.name === 'dan2');
+  if (device?.lives.length === 0) device.connect();
 }
 
 function switchOver(world: PairWorld, server: Server): void {

@@ -1,7 +1,7 @@
 import { ErrorCode } from '../../protocol/error-codes.ts';
 import { PairShard } from '../../replication/pair-shard.ts';
 import type { PeerMessage } from '../../replication/peer-messages.ts';
-import type { Command } from '../../session/command.ts';
+import type { Command, StartCommand } from '../../session/command.ts';
 import { Delivery } from '../../session/delivery.ts';
 import type { AdmitOutcome, Effect, Outcome } from '../../session/effect.ts';
 import type { SessionMachine } from '../../session/session-machine.ts';
@@ -186,19 +186,18 @@ export class SimNode implements NetworkEnd<UpFrame> {
     served.phase = 'over';
   }
 
+  startCommand(openid: string, connection: number): StartCommand {
+    const wallMs = this.world.clock.wallMs();
+    const from = { openid, clientId: '', userIp: '', connection, wallMs };
+    return { kind: 'start', ...from, secondLogin: 'resume', newSessionId: this.world.newId() };
+  }
+
   #start(served: Served, frame: Extract<UpFrame, { type: 'start' }>): void {
     served.phase = 'starting';
     if (!this.shard.serving) return this.#refuse(served, ErrorCode.ERROR_NOT_PRIMARY);
     const { token, sessionId, epoch, receivedSeqId } = frame;
     const command: Command = {
-      kind: 'start',
-      openid: token === undefined ? frame.openid : '',
-      clientId: '',
-      userIp: '',
-      connection: served.id,
-      wallMs: this.world.clock.wallMs(),
-      secondLogin: 'resume',
-      newSessionId: this.world.newId(),
+      ...this.startCommand(token === undefined ? frame.openid : '', served.id),
       ...(token === undefined ? {} : { token }),
       ...(sessionId === '' ? {} : { place: { sessionId, epoch, receivedSeqId } }),
     };
