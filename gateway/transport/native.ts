@@ -32,17 +32,18 @@ export interface NativeOptions {
   readonly retryThreshold: number;
 }
 
+interface NativeServerOptions {
+  readonly endpoint: NativeOptions;
+  readonly host: string;
+  readonly port: number;
+  readonly certificate: string;
+  readonly privateKey: string;
+  readonly secrets: readonly Uint8Array[];
+}
+
 interface Native {
   readonly Endpoint: {
-    server(
-      options: NativeOptions,
-      host: string,
-      port: number,
-      certificate: string,
-      privateKey: string,
-      secrets: readonly Uint8Array[],
-      wake: () => void,
-    ): NativeEndpoint;
+    server(options: NativeServerOptions, wake: () => void): NativeEndpoint;
     client(options: NativeOptions, ca: string | undefined, wake: () => void): NativeEndpoint;
   };
 }

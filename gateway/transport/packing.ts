@@ -33,6 +33,9 @@ const inlineBytesMax = 1024;
 /** Buffers keep their size between flushes up to this one. */
 const keptBytesMax = 1 << 20;
 
+/** A body is found again among this many; bodies that are used once must not make each flush slower. */
+const bodiesRemembered = 16;
+
 /** Collects commands until a flush. */
 export class CommandWriter {
   words: Uint32Array<ArrayBuffer> = new Uint32Array(4096);
@@ -128,9 +131,10 @@ export class CommandWriter {
   }
 
   #bodyIndex(body: Uint8Array): number {
-    const last = this.#bodies.length - 1;
-    const known = last >= 0 && this.#bodies[last] === body ? last : this.#bodies.indexOf(body);
-    if (known >= 0) return known;
+    const count = this.#bodies.length;
+    for (let index = count - 1; index >= 0 && index >= count - bodiesRemembered; index--) {
+      if (this.#bodies[index] === body) return index;
+    }
     this.#reserve(body.length, 2);
     this.words[this.wordCount++] = Command.body;
     this.words[this.wordCount++] = body.length;

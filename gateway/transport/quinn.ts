@@ -18,14 +18,14 @@ class QuinnServer extends QuinnEndpoint implements ServerTransport {
   readonly address: { readonly host: string; readonly port: number };
 
   constructor(options: ServerTransportOptions, listener: TransportListener) {
-    // Connections that still say goodbye keep their slots for a moment.
+    // More slots than connections: a slot rests before it is used again.
     const slots = Math.min(slotsMax, 2 * options.maxConnections + 1024);
     const { host, port, certificate, privateKey, secrets = [] } = options;
+    const { maxConnections: connectionsMax, retryThreshold } = options;
+    const endpoint = { ...common(options), slots, connectionsMax, retryThreshold };
     const native = loadNative();
-    const nativeOptions = { ...common(options), slots, ...serverOnly(options) };
     super(
-      (wake) =>
-        checked(() => native.Endpoint.server(nativeOptions, host, port, certificate, privateKey, secrets, wake)),
+      (wake) => checked(() => native.Endpoint.server({ endpoint, host, port, certificate, privateKey, secrets }, wake)),
       slots,
       options.sendBufferBytes,
       listener,
@@ -104,10 +104,6 @@ function common(
     sendHighBytes: options.sendBufferBytes.high,
     receiveBytesMax: options.receiveBufferBytesMax,
   };
-}
-
-function serverOnly(options: ServerTransportOptions): Pick<NativeOptions, 'connectionsMax' | 'retryThreshold'> {
-  return { connectionsMax: options.maxConnections, retryThreshold: options.retryThreshold };
 }
 
 /**

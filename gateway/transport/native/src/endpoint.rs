@@ -1,7 +1,7 @@
 //! The class that JavaScript sees.
 
 use std::{
-    net::{IpAddr, Ipv6Addr},
+    net::{IpAddr, Ipv6Addr, SocketAddr},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, atomic::Ordering::Relaxed},
     thread::JoinHandle,
@@ -21,7 +21,7 @@ use crate::{
     events::EventBatch,
     mailbox::{Control, Mailbox},
     secrets::KeyRing,
-    settings::{self, EndpointOptions, Limits},
+    settings::{self, EndpointOptions, Limits, ServerOptions},
     socket::UdpSocket,
     tls::{self, Certificate},
 };
@@ -58,23 +58,15 @@ pub struct Endpoint {
 #[napi]
 impl Endpoint {
     #[napi(factory)]
-    #[allow(clippy::too_many_arguments)]
-    pub fn server(
-        options: EndpointOptions,
-        host: String,
-        port: u16,
-        certificate: String,
-        private_key: String,
-        secrets: Vec<Uint8Array>,
-        wake: Function<(), ()>,
-    ) -> Result<Self> {
+    pub fn server(options: ServerOptions, wake: Function<(), ()>) -> Result<Self> {
+        let ServerOptions { endpoint: options, host, port, certificate, private_key, secrets } = options;
         let ip: IpAddr = host.parse().map_err(|_| invalid(format!("{host:?} is not an IP address")))?;
         let certificate = Certificate::new(&certificate, &private_key).map_err(invalid)?;
         let ring = KeyRing::new(&copy_all(secrets));
         let tls = tls::server(certificate.clone(), &options.alpn, ring.clone());
         let server = options.server(tls, ring.clone());
         let socket = UdpSocket::bind(ip, port, false)
-            .map_err(|error| system(&format!("listen on udp {host}:{port}"), &error))?;
+            .map_err(|error| system(&format!("listen on udp {}", SocketAddr::new(ip, port)), &error))?;
         let endpoint = quinn_proto::Endpoint::new(settings::endpoint(ring.clone()), Some(server), true, None);
         Self::start(endpoint, None, options.limits(), socket, ring, Some(certificate), wake)
     }
@@ -89,7 +81,6 @@ impl Endpoint {
         Self::start(endpoint, Some(config), options.limits(), socket, ring, None, wake)
     }
 
-    #[allow(clippy::too_many_arguments)]
     fn start(
         endpoint: quinn_proto::Endpoint,
         client: Option<ClientConfig>,

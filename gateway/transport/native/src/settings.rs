@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use napi::bindgen_prelude::Uint8Array;
 use napi_derive::napi;
 use quinn_proto::{
     ClientConfig, EndpointConfig, IdleTimeout, ServerConfig, TransportConfig, ValidationTokenConfig, VarInt,
@@ -25,6 +26,16 @@ pub struct EndpointOptions {
     pub connections_max: u32,
     pub slots: u32,
     pub retry_threshold: u32,
+}
+
+#[napi(object, object_to_js = false)]
+pub struct ServerOptions {
+    pub endpoint: EndpointOptions,
+    pub host: String,
+    pub port: u16,
+    pub certificate: String,
+    pub private_key: String,
+    pub secrets: Vec<Uint8Array>,
 }
 
 /// What the driver needs of the options.
