@@ -203,6 +203,8 @@ export class PairProcesses {
   async untilInSync(): Promise<MemberName> {
     let primary: MemberName | undefined;
     const inSync = async () => {
+      const ended = memberNames.find((name) => this.process(name).exited);
+      if (ended !== undefined) throw new Error(`${ended} has ended\n${this.report()}`);
       const [a, b] = await Promise.all(memberNames.map((name) => this.look(name)));
       primary = a?.role === 'primary' ? 'a' : 'b';
       const [first, second] = primary === 'a' ? [a, b] : [b, a];
