@@ -38,13 +38,13 @@ function build(targetDir: string): void {
   if (result.status !== 0) fail(1, 'cargo could not build the quinn transport');
 }
 
+if (process.platform !== 'linux') fail(2, `the quinn transport is for Linux, this is ${process.platform}`);
 const hash = sourcesHash();
 if (!isBuilt(hash)) {
   const targetDir = process.env.CARGO_TARGET_DIR ?? join(here, 'target');
   build(targetDir);
-  const suffix = process.platform === 'darwin' ? 'dylib' : 'so';
   // A running process keeps the old file: it is replaced, never written into.
-  copyFileSync(join(targetDir, 'release', `libgatesvr_transport.${suffix}`), `${addon}.new`);
+  copyFileSync(join(targetDir, 'release', 'libgatesvr_transport.so'), `${addon}.new`);
   renameSync(`${addon}.new`, addon);
   writeFileSync(hashFile, hash);
   process.stdout.write(`built ${basename(addon)}\n`);
