@@ -76,7 +76,7 @@ export async function chaos({ minutes, clients, seed, say }: ChaosOptions): Prom
 function wrongOf(pushes: PairVerdict, requests: RequestVerdict, cuts: number): string[] {
   const { lost, repeated, outOfOrder, open, lostDegraded } = pushes;
   const { wrong, carriedOutTwice, failed } = requests;
-  const counts: Record<string, number> = { lost, repeated, outOfOrder, open, wrong, carriedOutTwice };
+  const counts: Record<string, number> = { lost, repeated, outOfOrder, open, wrong: wrong.length, carriedOutTwice };
   if (cuts === 0) {
     counts['lostDegraded'] = lostDegraded;
     counts['failed requests'] = Object.values(failed).reduce((sum, count) => sum + count, 0);

@@ -1,5 +1,12 @@
 import { runChild } from '../../bench/lib/child.ts';
-import { commandLine, type MemberName, otherMember, type PairProcesses, until } from '../../bench/lib/pair.ts';
+import {
+  commandLine,
+  type MemberName,
+  memberNames,
+  otherMember,
+  type PairProcesses,
+  until,
+} from '../../bench/lib/pair.ts';
 import { PushError, type PushLevelName } from '../../gateway/zone-server/zone-server.ts';
 import type { LinkProxy } from './link-proxy.ts';
 import type { PairLoad } from './pair-load.ts';
@@ -34,7 +41,7 @@ export async function untilPushed(world: PairWorld, level: PushLevelName): Promi
 async function untilCalm({ load, pair }: PairWorld): Promise<void> {
   if (!load.running) return;
   const committed = () => load.levels.get('committed') ?? 0;
-  const enough = committed() + 2 * load.clients;
+  const enough = committed() + load.clients;
   await until('pushes are committed', () => committed() >= enough, pair.report);
 }
 
@@ -75,6 +82,14 @@ export const killBackup: Fault = async (world) => {
   if (after !== primary || (await epochOf(world, primary)) !== epoch) {
     throw new Error(`the backup was killed and ${after} leads\n${pair.report()}`);
   }
+};
+
+/** Nobody is left who holds what was promised: a new history begins. */
+export const killBoth: Fault = async (world) => {
+  const { pair } = world;
+  await Promise.all(memberNames.map((name) => pair.signal(name, 'SIGKILL')));
+  for (const name of memberNames) await pair.startMember(name);
+  await untilWhole(world);
 };
 
 /** The primary stands still, is replaced, and wakes up believing that it is still primary. */

@@ -41,7 +41,8 @@ export interface RequestVerdict {
   readonly answered: number;
   /** By the error's name. */
   readonly failed: Readonly<Record<string, number>>;
-  readonly wrong: number;
+  /** Answers to something else than was asked. */
+  readonly wrong: readonly string[];
   /** Idempotency keys that a zone carried out more than once. */
   readonly carriedOutTwice: number;
 }
@@ -66,7 +67,7 @@ export class PairLoad {
   #carriedOut = new Map<string, number>();
   #asked = 0;
   #answered = 0;
-  #wrong = 0;
+  #wrong: string[] = [];
   #failed: Record<string, number> = {};
 
   private constructor(options: PairLoadOptions) {
@@ -230,7 +231,8 @@ export class PairLoad {
         const answer = await client.request('echo', text, { timeoutMs: requestTimeoutMs });
         this.#served();
         this.#answered += 1;
-        if (Buffer.from(answer).toString() !== text) this.#wrong += 1;
+        const said = Buffer.from(answer).toString();
+        if (said !== text) this.#wrong.push(`${client.sessionId}: ${text}: ${said}`);
       } catch (error) {
         if (!(error instanceof GatesvrError)) throw error;
         const kind = `${error.name} ${error.codeName}`;
