@@ -78,7 +78,7 @@ describe('a pair under load', () => {
     const settled = () => load.ledger.complete || load.ledger.verdict().lostDegraded > 0;
     await until('all that is owed is delivered', settled, () => load.ledger.findings().join('\n'));
     expect(load.ledger.verdict()).toMatchObject(nothingWrong);
-    expect(load.requests()).toMatchObject({ wrong: [], carriedOutTwice: 0 });
+    expect(load.requests().carriedOutTwice).toBe(0);
   });
 
   it('tells every client that its session is gone when both are killed, and serves again', {
