@@ -8,6 +8,8 @@ export interface Measured {
 }
 
 const startDeadlineMs = 30_000;
+/** Thousands of handshakes take long on a busy machine. */
+const connectDeadlineMs = 120_000;
 
 /** Starts an echo server and the quic-go load on it, the same load for both, and stops them after the measurement. */
 export async function withEcho<T>(
@@ -26,7 +28,7 @@ export async function withEcho<T>(
     const { address } = await server.event('listening', startDeadlineMs);
     const load = await Child.start(echo, ['--addr', String(address), ...loadFlags], { interactive: true });
     started.push(load);
-    await load.event('connected', startDeadlineMs);
+    await load.event('connected', connectDeadlineMs);
     return await measure({ server, load });
   } finally {
     for (const child of started.reverse()) await child.stop();

@@ -26,6 +26,10 @@ async function rounds(options: BenchOptions, one: (who: 'ours' | 'peer') => Prom
   return runs;
 }
 
+function print(title: string, table: string): void {
+  process.stdout.write(`\n${title}\n${table}\n`);
+}
+
 /** @param argv flags of bench/lib/options.ts. @returns the process's exit code. */
 export async function run(argv: readonly string[]): Promise<number> {
   const options = benchOptions(argv, { sizes: [20, 500, 2000], rounds: 3, warmUpSeconds: 1, measureSeconds: 3 });
@@ -34,19 +38,14 @@ export async function run(argv: readonly string[]): Promise<number> {
   for (const connections of options.sizes) {
     runs.push(...(await rounds(options, (who) => measureEcho(who, programs, connections, options))));
   }
+  print('echo, 100 bytes, 4 in flight: messages per CPU second of the server', ratioTable(runs, targets));
   const fanOut = await rounds(options, (who) => measureBroadcast(who, programs, 1000));
+  const title = 'broadcast, 200 bytes to 1,000 connections every 20 ms: deliveries per CPU second';
+  print(title, ratioTable(fanOut, new Map()));
   const memory = await rounds({ ...options, rounds: 1 }, (who) => measureMemory(who, programs));
-  process.stderr.write('\n');
-  const table = [
-    'echo, 100 bytes, 4 in flight: messages per CPU second of the server',
-    ratioTable(runs, targets),
-    'broadcast, 200 bytes to 1,000 connections every 20 ms: deliveries per CPU second',
-    ratioTable(fanOut, new Map()),
-    'resident bytes for each idle connection, slope from 1,000 to 5,000',
-    ...memory.map((one) => `  ${one.contestant}: ${(one.value / 1024).toFixed(1)} KB`),
-    '',
-  ].join('\n');
-  report(table, { echo: runs, broadcast: fanOut, memory }, options.json);
+  const lines = memory.map((one) => `  ${one.contestant}: ${(one.value / 1024).toFixed(1)} KB`);
+  const slope = `resident bytes for each idle connection, slope from 1,000 to 5,000\n${lines.join('\n')}\n`;
+  report(slope, { echo: runs, broadcast: fanOut, memory }, options.json);
   return 0;
 }
 
