@@ -100,6 +100,7 @@ export class PairLoad {
 
   /** Pushes and requests flow until `quiet`. */
   run(): void {
+    if (this.#running) return;
     this.#running = true;
     for (const user of this.#users) {
       if (user.openid !== probed) this.#loops.push(this.#pushLoop(user.openid));
