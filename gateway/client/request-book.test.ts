@@ -43,6 +43,25 @@ describe('requests', () => {
     expect(seqs(world)).toEqual([42]);
   });
 
+  it('never use a number again, also after the gateway lost the session', () => {
+    const world = connected();
+    world.request(1);
+    world.exchange();
+    world.gateway.answer(world.connection);
+    world.exchange();
+    world.gateway.sessions.clear();
+    world.cut();
+    world.advance(250);
+    world.connect();
+    world.heal(5);
+    world.request(2);
+    world.exchange();
+    const used = seqs(world);
+    expect(used[0]).toBe(1);
+    expect(Math.min(...used.slice(1))).toBeGreaterThan(1);
+    expect(used.length).toBeGreaterThan(1);
+  });
+
   it('wait when 64 are open, or when the lowest open number is 63 behind', () => {
     const world = connected();
     for (let id = 1; id <= 70; id += 1) world.request(id);

@@ -149,7 +149,7 @@ export class RequestBook {
     this.#waiting = [...kept, ...this.#waiting];
     this.#open.clear();
     this.#abandoned.clear();
-    this.#nextSeqId = 1;
+    // Numbers are never used again: the next login may find a session of the same id, whose zone remembers the old ones.
     return lost;
   }
 

@@ -120,7 +120,8 @@ export abstract class PairParts<Command, Outcome, Effect, Image> {
 
   /** Where clients find the primary; '' when it is here or not known. */
   get redirect(): string {
-    return this.tenure === undefined && this.peer?.role === 'primary' ? this.peer.clientEndpoint : '';
+    const elsewhere = this.tenure === undefined && this.peer?.role === 'primary' && !this.peerHeartbeatLost;
+    return elsewhere ? (this.peer?.clientEndpoint ?? '') : '';
   }
 
   /** As `redirect`, for zones and administrators. */
