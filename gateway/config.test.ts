@@ -119,6 +119,12 @@ describe('loadConfig', () => {
     expect(config.auth.jwt.algorithms).toEqual(['ES256', 'EdDSA']);
   });
 
+  it('refuses what it knows by name and cannot do yet', () => {
+    expect(problemsOf({ argv: ['--dev', '--transport=quiche'] }).join()).toMatch(/server\.transport: quiche.*quinn/);
+    const pair = ['--dev', '--backup-enabled', '--backup-arbiter=kubernetes'];
+    expect(problemsOf({ argv: pair }).join()).toMatch(/backup\.arbiter: kubernetes.*standalone/);
+  });
+
   it('tells unknown variables without failing, as a Service named gatesvr injects some', () => {
     const env = { GATESVR_PORT: 'tcp://10.0.0.1:8453', GATESVR_SERVICE_HOST: '10.0.0.1', HOME: '/' };
     expect(load({ env }).unknownVariables).toEqual(['GATESVR_PORT', 'GATESVR_SERVICE_HOST']);

@@ -49,6 +49,8 @@ export interface GatewayCore {
   readonly client: ClientWriter;
   /** Absent without a pair. */
   readonly pair?: Pair;
+  /** Puts the limits of this configuration in force now, and whenever this gateway leads again. */
+  readonly limit: (config: Config) => void;
 }
 
 /** Everything between the transport and the servers, wired: state machine, shard, delivery, router, limits. */
@@ -92,7 +94,7 @@ export function createCore(options: CoreOptions): GatewayCore {
     schedule: (delayMs, run) => setTimeout(run, delayMs).unref(),
   };
   held.begin();
-  return { context, client, ...(held.pair === undefined ? {} : { pair: held.pair }) };
+  return { context, client, limit: held.limit, ...(held.pair === undefined ? {} : { pair: held.pair }) };
 }
 
 interface HeldShard {
@@ -102,12 +104,18 @@ interface HeldShard {
   readonly pair?: Pair;
   /** Gives a shard without a pair its first epoch and its limits; a pair does so whenever it leads. */
   readonly begin: () => void;
+  readonly limit: (config: Config) => void;
 }
 
 function createShard(options: CoreOptions, context: () => HandlerContext): HeldShard {
   const { config, clock, log, pairSecret } = options;
   const perform = (effect: Effect) => performEffect(context(), effect);
-  const configure = () => shard.submit({ kind: 'configure', limits: shardLimits(config) });
+  let limits = shardLimits(config);
+  const configure = (shard: ShardPort) => shard.submit({ kind: 'configure', limits });
+  const limitOf = (shard: ShardPort) => (next: Config) => {
+    limits = shardLimits(next);
+    if (shard.serving) configure(shard);
+  };
   if (pairSecret === undefined) {
     const machine = new SessionMachine();
     const epoch = Math.floor(clock.wallMs() / 1_000);
@@ -116,9 +124,9 @@ function createShard(options: CoreOptions, context: () => HandlerContext): HeldS
     const shard = new SoloShard<Command, Outcome, Effect>(solo);
     const begin = () => {
       shard.submit({ kind: 'promote', epoch, history: shard.history });
-      shard.submit({ kind: 'configure', limits: shardLimits(config) });
+      configure(shard);
     };
-    return { shard, machine: () => machine, begin };
+    return { shard, machine: () => machine, begin, limit: limitOf(shard) };
   }
   const pair = createPair({
     id: shardId,
@@ -133,12 +141,12 @@ function createShard(options: CoreOptions, context: () => HandlerContext): HeldS
     newId: randomUUID,
     onRole: ({ role, epoch, reason }) => {
       log.info({ shard: shardId, role, epoch, reason }, 'role changed');
-      if (role === 'primary') configure();
+      if (role === 'primary') configure(shard);
       else stepDown(context(), reason);
     },
   });
   const { shard } = pair;
-  return { shard, machine: () => shard.machine as SessionMachine, pair, begin: () => {} };
+  return { shard, machine: () => shard.machine as SessionMachine, pair, begin: () => {}, limit: limitOf(shard) };
 }
 
 /** Where others find an address of ours: as configured, unless it names no host. */

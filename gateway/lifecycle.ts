@@ -12,7 +12,6 @@ import type { Pair } from './pair.ts';
 import { errorOf } from './protocol/codec.ts';
 import { ErrorCode } from './protocol/error-codes.ts';
 import type { SwitchoverResult } from './replication/pair-options.ts';
-import { shardLimits } from './settings.ts';
 import type { ServerTransport } from './transport/transport.ts';
 
 const drainPollMs = 50;
@@ -127,7 +126,7 @@ export class Lifecycle implements Gateway, GatewayControl {
     context.protector.setLimits(context.clock.nowMs(), limits);
     context.rates.setOptions(clientRateOptions(config.overloadProtection));
     context.router.setTimeoutMs(limits.upstreamTimeoutMs);
-    context.shard.submit({ kind: 'configure', limits: shardLimits(config) });
+    core.limit(config);
     this.#config = config;
   }
 
