@@ -4,6 +4,7 @@ export default defineConfig({
   test: {
     include: [
       'gateway/**/*.test.ts',
+      'operator/**/*.test.ts',
       'tools/**/*.test.ts',
       'bench/**/*.test.ts',
       'e2e/**/*.test.ts',
