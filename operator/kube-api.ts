@@ -90,10 +90,17 @@ export interface KubeClient {
   create<T extends KubeObject>(resource: Resource, object: T): Promise<T>;
   /** Writes the whole object; with `metadata.resourceVersion` it is a compare-and-swap (409 when somebody was faster). */
   replace<T extends KubeObject>(resource: Resource, object: T): Promise<T>;
-  /** Server-side apply with the operator's field manager, forced. */
+  /**
+   * Server-side apply with the operator's field manager, forced; with `metadata.resourceVersion` it is a compare-and-swap
+   * too.
+   */
   apply<T extends KubeObject>(resource: Resource, object: T): Promise<T>;
-  /** Server-side apply on the status subresource. */
-  applyStatus<T extends KubeObject>(resource: Resource, object: T): Promise<T>;
+  /**
+   * Server-side apply on the status subresource. Parts of a status that are written apart (a pair's, a condition's) have a
+   * field manager each: an apply removes what its manager applied before and now leaves out.
+   * @param manager appended to the operator's field manager: `gatesvr-operator/p0`
+   */
+  applyStatus<T extends KubeObject>(resource: Resource, object: T, manager?: string): Promise<T>;
   /** Merge patch (RFC 7386). */
   patch<T extends KubeObject>(resource: Resource, namespace: string, name: string, patch: object): Promise<T>;
   /** An object that is already gone is no error. */
