@@ -99,7 +99,7 @@ function functionLength(file: SourceFile): Complaint[] {
 
 /** Where the outside world is read: time, environment, chance. */
 function mayReadWorld(path: string): boolean {
-  return /^gateway\/(?:main\.ts$|cli\/|lib\/clock\.ts$|transport\/native\/build\.ts$|.*\/?testing\/)|^(?:tools|bench|e2e|fuzz)\//.test(
+  return /^(?:gateway|operator)\/(?:main\.ts$|cli\/|lib\/clock\.ts$|transport\/native\/build\.ts$|.*\/?testing\/)|^(?:tools|bench|e2e|fuzz)\//.test(
     path,
   );
 }
