@@ -1,7 +1,8 @@
-/** Writes the files that follow from the table of configuration keys. Their test is generate.test.ts. */
+/** Writes the files that follow from the table of configuration keys and from the CRDs. Their test is generate.test.ts. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { configTables, configTemplate } from '../gateway/config/describe.ts';
 import { loadConfig } from '../gateway/config.ts';
+import { apiTypes } from './api-types.ts';
 
 const root = new URL('../', import.meta.url);
 
@@ -20,7 +21,14 @@ export function generatedFiles(): GeneratedFile[] {
   return [
     { path: 'test-config.yaml', text: configTemplate(config) },
     { path, text: `${head}${marker}\n${configTables()}` },
+    apiFile('gatesvr'),
+    apiFile('zone'),
   ];
+}
+
+function apiFile(name: string): GeneratedFile {
+  const source = `crds/gatesvr.io_${name}s.yaml`;
+  return { path: `operator/api/${name}.ts`, text: apiTypes(readFileSync(new URL(source, root), 'utf8'), source) };
 }
 
 if (import.meta.main) {

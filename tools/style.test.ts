@@ -10,8 +10,12 @@ function tracked(...patterns: string[]): { path: string; text: string }[] {
   const listed = execFileSync('git', ['ls-files', '--', ...patterns], { cwd: root, encoding: 'utf8' });
   const paths = listed
     .split('\n')
-    .filter((path) => /^(?:gateway|tools|bench|e2e|fuzz)\//.test(path) && !path.includes('/gen/'));
+    .filter((path) => /^(?:gateway|operator|tools|bench|e2e|fuzz)\//.test(path) && !isGenerated(path));
   return paths.map((path) => ({ path, text: readFileSync(new URL(path, root), 'utf8') }));
+}
+
+function isGenerated(path: string): boolean {
+  return path.includes('/gen/') || path.startsWith('operator/api/');
 }
 
 describe('the sources', () => {
