@@ -36,6 +36,8 @@ export interface ShardPort {
   /** Incarnations that hold all that was committed. */
   readonly inSync: readonly string[];
   readonly peerHeartbeatLost: boolean;
+  /** Why a primary does not answer its clients; '' when it does. */
+  readonly blocked: string;
   /** @param dropped called instead of `committed` when the outcome will not be known here. */
   submit(command: Command, committed?: (outcome: Outcome) => void, dropped?: () => void): void;
 }

@@ -29,6 +29,8 @@ export function gatewayStatus(
         commitIndex: BigInt(shard.commitIndex),
         inSync: [...shard.inSync],
         peerHeartbeatLost: shard.peerHeartbeatLost,
+        history: shard.history,
+        blocked: shard.blocked,
       },
     ],
     overloadState: protector.state,

@@ -21,6 +21,7 @@ export class SoloShard<Command, Outcome, Effect> extends Shard<Command, Outcome,
   readonly incarnation: string;
   readonly pushLevel = PushLevel.PUSH_LEVEL_QUEUED;
   readonly peerHeartbeatLost = false;
+  readonly blocked = '';
   readonly epoch: number;
   readonly history: string;
   readonly inSync: readonly string[];

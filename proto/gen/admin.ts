@@ -46,6 +46,8 @@ export interface ShardStatus {
   commitIndex: bigint;
   inSync: string[];
   peerHeartbeatLost: boolean;
+  history: string;
+  blocked: string;
 }
 
 export interface ZoneStatus {
@@ -431,7 +433,17 @@ export const GatewayStatus: MessageFns<GatewayStatus> = {
 };
 
 function createBaseShardStatus(): ShardStatus {
-  return { shardId: "", role: "", epoch: 0n, logIndex: 0n, commitIndex: 0n, inSync: [], peerHeartbeatLost: false };
+  return {
+    shardId: "",
+    role: "",
+    epoch: 0n,
+    logIndex: 0n,
+    commitIndex: 0n,
+    inSync: [],
+    peerHeartbeatLost: false,
+    history: "",
+    blocked: "",
+  };
 }
 
 export const ShardStatus: MessageFns<ShardStatus> = {
@@ -465,6 +477,12 @@ export const ShardStatus: MessageFns<ShardStatus> = {
     }
     if (message.peerHeartbeatLost !== false) {
       writer.uint32(56).bool(message.peerHeartbeatLost);
+    }
+    if (message.history !== "") {
+      writer.uint32(66).string(message.history);
+    }
+    if (message.blocked !== "") {
+      writer.uint32(74).string(message.blocked);
     }
     return writer;
   },
@@ -538,6 +556,22 @@ export const ShardStatus: MessageFns<ShardStatus> = {
             message.peerHeartbeatLost = reader.bool();
             continue;
           }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.history = reader.string();
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.blocked = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -564,6 +598,8 @@ export const ShardStatus: MessageFns<ShardStatus> = {
       : 0n;
     message.inSync = object.inSync?.map((e) => e) || [];
     message.peerHeartbeatLost = object.peerHeartbeatLost ?? false;
+    message.history = object.history ?? "";
+    message.blocked = object.blocked ?? "";
     return message;
   },
 };
