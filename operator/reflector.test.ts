@@ -155,26 +155,6 @@ describe('an API server in trouble', () => {
     expect(reflector.store.get('a', 'late')).toBeDefined();
     await reflector.stop();
   });
-
-  it('misses nothing when its version is too old to watch from', async () => {
-    const { clock, store, reflector, changes } = harness();
-    store.create(configMaps, object('one'));
-    reflector.start();
-    await settle();
-    const gone = new Promise<void>((resolve) => clock.after(1, resolve));
-    await clock.advance(2);
-    await gone;
-    store.delete(configMaps, 'a', 'one');
-    store.create(configMaps, object('two'));
-    store.compact();
-    await clock.advance(1_000_000);
-    expect(changes.map(({ key, now }) => [key, now])).toEqual([
-      ['a/one', '1'],
-      ['a/one', undefined],
-      ['a/two', '1'],
-    ]);
-    await reflector.stop();
-  });
 });
 
 describe('a watch that says nothing', () => {

@@ -16,6 +16,11 @@ const listKeys: Readonly<Record<string, readonly string[]>> = {
   imagePullSecrets: ['name'],
   volumeMounts: ['mountPath'],
   ownerReferences: ['uid'],
+  pairs: ['name'],
+  members: ['name'],
+  gateways: ['pod'],
+  addresses: ['address'],
+  endpoints: ['address'],
 };
 
 /** Fields that nobody owns. */

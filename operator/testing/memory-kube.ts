@@ -112,8 +112,9 @@ export class MemoryKube implements KubeClient {
     return this.#write('apply', resource, object, () => this.store.apply(resource, object, this.#manager), object);
   }
 
-  applyStatus<T extends KubeObject>(resource: Resource, object: T): Promise<T> {
-    const run = () => this.store.apply(resource, object, this.#manager, 'status');
+  applyStatus<T extends KubeObject>(resource: Resource, object: T, part?: string): Promise<T> {
+    const manager = part === undefined ? this.#manager : `${this.#manager}/${part}`;
+    const run = () => this.store.apply(resource, object, manager, 'status');
     return this.#write('applyStatus', resource, object, run, object);
   }
 
