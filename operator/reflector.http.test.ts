@@ -20,12 +20,14 @@ const object = (name: string, value: string): ConfigMap => ({
   data: { value },
 });
 
-/** Waits pass a hundred times as fast, so that backoffs and silences are over within the test. */
-const hastyClock: Clock = {
-  nowMs: () => systemClock.nowMs() * 100,
-  wallMs: () => systemClock.wallMs(),
-  after: (ms, run) => systemClock.after(ms / 100, run),
-};
+/** Waits pass `factor` times as fast, so that backoffs and silences are over within the test. */
+function hasty(factor: number): Clock {
+  return {
+    nowMs: () => systemClock.nowMs() * factor,
+    wallMs: () => systemClock.wallMs(),
+    after: (ms, run) => systemClock.after(ms / factor, run),
+  };
+}
 
 async function harness(clock: Clock, bookmarkMs = 60_000) {
   const server = new FakeApiServer({ bookmarkMs });
@@ -86,7 +88,7 @@ describe('a reflector over HTTP', () => {
   });
 
   it('loses nothing while streams are cut, answers fail and versions expire', async () => {
-    const { server, reflector, seen, caughtUp } = await harness(hastyClock);
+    const { server, reflector, seen, caughtUp } = await harness(hasty(100));
     const { store } = server;
     reflector.start();
     const troubles: (() => void)[] = [
@@ -116,7 +118,7 @@ describe('a reflector over HTTP', () => {
   });
 
   it('gives a watch up that says nothing, though its connection stands', async () => {
-    const { server, reflector, seen } = await harness(hastyClock);
+    const { server, reflector, seen } = await harness(hasty(500));
     server.fault({ do: 'silent', verbs: ['watch'], times: 1 });
     reflector.start();
     await expect.poll(() => seen('watch')).toBe(1);
@@ -127,16 +129,16 @@ describe('a reflector over HTTP', () => {
   });
 
   it('gives it up sooner where bookmarks came before', async () => {
-    const { reflector, seen } = await harness(hastyClock, 50);
+    const { reflector, seen } = await harness(hasty(100), 50);
     reflector.start();
     await expect.poll(() => seen('watch')).toBe(1);
     await new Promise((resolve) => setTimeout(resolve, 300));
     expect(seen('watch')).toBe(1);
-    expect(reflector.store.staleMs(hastyClock.nowMs())).toBeLessThan(150_000);
+    expect(reflector.store.staleMs(hasty(100).nowMs())).toBeLessThan(150_000);
   });
 
   it('comes back after the API server was away', async () => {
-    const { server, reflector, caughtUp } = await harness(hastyClock);
+    const { server, reflector, caughtUp } = await harness(hasty(100));
     server.store.create(configMaps, object('before', '1'));
     reflector.start();
     await expect.poll(() => reflector.store.synced).toBe(true);

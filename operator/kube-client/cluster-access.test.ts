@@ -1,4 +1,5 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import type { IncomingMessage } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { generate } from 'selfsigned';
@@ -207,8 +208,7 @@ describe('certificates that change while it runs', () => {
 
   it('a token that is refused is read again', async () => {
     let valid = 'one';
-    const authorize = (request: { headers: { authorization?: string } }) =>
-      request.headers.authorization === `Bearer ${valid}`;
+    const authorize = (request: IncomingMessage) => request.headers.authorization === `Bearer ${valid}`;
     const server = new FakeApiServer({ authorize });
     await server.listen();
     closers.push(() => server.close());

@@ -51,6 +51,18 @@ async function failureOf(promise: Promise<unknown>): Promise<KubeApiError> {
   throw new Error('it succeeded');
 }
 
+async function take(
+  events: AsyncIterable<WatchEvent<KubeObject>>,
+): Promise<{ seen: string[]; failure?: KubeApiError }> {
+  const seen: string[] = [];
+  try {
+    for await (const event of events) seen.push(event.type);
+    return { seen };
+  } catch (error) {
+    return { seen, failure: error as KubeApiError };
+  }
+}
+
 describe('calls', () => {
   it('reads and writes in every way', async () => {
     const { client } = await harness();
@@ -107,7 +119,7 @@ describe('an API server in trouble', () => {
       message: 'GET /api/v1/configmaps: no answer: not within 100 ms',
     });
     const watch = client.watch(configMaps, { resourceVersion: '1', timeoutSeconds: 10 }, new AbortController().signal);
-    expect(await failureOf(Array.fromAsync(watch))).toMatchObject({ status: 0 });
+    expect((await take(watch)).failure).toMatchObject({ status: 0 });
     expect(codes).toEqual(['GET <error>', 'GET <error>']);
   });
 
@@ -156,17 +168,6 @@ describe('an API server in trouble', () => {
 });
 
 describe('watches', () => {
-  async function take(
-    events: AsyncIterable<WatchEvent<KubeObject>>,
-  ): Promise<{ seen: string[]; failure?: KubeApiError }> {
-    const seen: string[] = [];
-    try {
-      for await (const event of events) seen.push(event.type);
-      return { seen };
-    } catch (error) {
-      return { seen, failure: error as KubeApiError };
-    }
-  }
   const never = new AbortController().signal;
 
   it('ends without an error when its time is over', async () => {
