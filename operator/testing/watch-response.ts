@@ -10,10 +10,11 @@ import { statusBody } from './status-body.ts';
 /** Answers a watch until its time is over, the client leaves, or the fault happens. @returns how to end it */
 export function answerWatch(
   store: ApiStore,
-  { resource, namespace, query }: ApiRequest,
+  asked: ApiRequest,
   response: ServerResponse,
   { failure, bookmarkMs }: { readonly failure: Failure | undefined; readonly bookmarkMs: number },
 ): () => void {
+  const { resource, query } = asked;
   response.writeHead(200, { 'content-type': 'application/json' });
   response.flushHeaders();
   if (failure?.do === 'silent') return () => response.destroy();
@@ -42,17 +43,11 @@ export function answerWatch(
     fail(new KubeApiError('in stream', failure));
     return () => {};
   }
-  const selection = {
-    resourceVersion: query.get('resourceVersion') ?? store.resourceVersion,
-    namespace,
-    labelSelector: query.get('labelSelector') ?? undefined,
-    fieldSelector: query.get('fieldSelector') ?? undefined,
-  };
   const deliver = (event: WatchEvent<KubeObject>): void => {
     if (event.type !== 'BOOKMARK') write(event.type, event.object);
   };
   try {
-    cleanUps.push(store.subscribe(resource, selection, deliver));
+    cleanUps.push(store.subscribe(resource, selectionOf(asked, store), deliver));
   } catch (error) {
     if (!(error instanceof KubeApiError)) throw error;
     fail(error);
@@ -71,4 +66,13 @@ export function answerWatch(
   cleanUps.push(() => clearTimeout(timeout));
   response.on('close', () => end(() => {}));
   return () => end(() => response.destroy());
+}
+
+function selectionOf({ query, namespace }: ApiRequest, store: ApiStore) {
+  return {
+    resourceVersion: query.get('resourceVersion') ?? store.resourceVersion,
+    namespace,
+    labelSelector: query.get('labelSelector') ?? undefined,
+    fieldSelector: query.get('fieldSelector') ?? undefined,
+  };
 }
