@@ -132,6 +132,7 @@ function shardOptions(
     },
     limits: {
       batchEntriesMax: backup.sync.batchSize,
+      batchWaitMs: backup.sync.timeoutMs,
       bufferEntriesMax: backup.sync.bufferSize,
       bufferBytesMax,
     },

@@ -5,6 +5,8 @@ import type { LogIndex } from './shard.ts';
 
 /** Batches and chunks sent and not yet acknowledged on one stream. */
 const framesMax = 64;
+/** While this many rounds of batches are under way, what is appended waits for the next acknowledgement and makes larger batches. */
+const roundsMax = 2;
 const bytesMax = 4 * 1_024 * 1_024;
 const chunksMax = 2;
 
@@ -27,6 +29,8 @@ interface SentFrame {
   readonly frame: number;
   readonly bytes: number;
   readonly chunk: boolean;
+  /** What left together is one round. */
+  readonly round: number;
   readonly last: LogIndex;
   readonly hash: number;
 }
@@ -43,6 +47,7 @@ export class MemberStream<Command> {
   #sentBytes = 0;
   #chunksOut = 0;
   #frame = 0;
+  #round = 0;
   #after: LogIndex;
 
   constructor(options: MemberStreamOptions<Command>) {
@@ -69,9 +74,16 @@ export class MemberStream<Command> {
     return this.#sent.length < framesMax && this.#sentBytes < bytesMax;
   }
 
+  /** A new round may leave without making batches smaller than they need be. */
+  get takesRound(): boolean {
+    const oldest = this.#sent.find(({ chunk }) => !chunk);
+    return oldest === undefined || this.#round - oldest.round < roundsMax - 1;
+  }
+
   /** Sends what there is room for; the log must be sealed. @returns false when the log no longer has what it needs. */
   pump(): boolean {
     const { log } = this.#options;
+    if (this.#after < log.last) this.#round += 1;
     for (;;) {
       while (this.#after < log.last) {
         if (!this.hasRoom) return true;
@@ -116,9 +128,9 @@ export class MemberStream<Command> {
     send({ kind: 'chunk', stream: this.stream, frame: this.#frame, epoch, history, last: done, bytes, checksum });
   }
 
-  #note(frame: Omit<SentFrame, 'frame'>): void {
+  #note(frame: Omit<SentFrame, 'frame' | 'round'>): void {
     this.#frame += 1;
-    this.#sent.push({ frame: this.#frame, ...frame });
+    this.#sent.push({ frame: this.#frame, round: this.#round, ...frame });
     this.#sentBytes += frame.bytes;
     if (frame.chunk) this.#chunksOut += 1;
   }

@@ -30,6 +30,8 @@ export interface PairTiming {
 
 export interface PairLimits {
   readonly batchEntriesMax: number;
+  /** How long commands may wait for acknowledgements to make larger batches; on an idle link they never do. */
+  readonly batchWaitMs: number;
   readonly bufferEntriesMax: number;
   readonly bufferBytesMax: number;
 }

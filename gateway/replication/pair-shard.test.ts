@@ -35,6 +35,26 @@ describe('a pair of shards', () => {
     expect(pair.words('B')).toBe(pair.words('A'));
   });
 
+  it('sends at once on an idle link, and larger batches while two are under way, for a bounded time', () => {
+    const pair = wholePair();
+    const batches: string[] = [];
+    pair.passes = (message, from) => {
+      if (message.kind === 'batch') batches.push(`${message.last - message.first + 1}`);
+      return from === 'B' && message.kind === 'ack' ? undefined : message;
+    };
+    const submitTurn = (word: string) => {
+      pair.shards.A.submit(word);
+      pair.settle();
+    };
+    for (const word of ['one', 'two', 'three', 'four', 'five']) submitTurn(word);
+    expect(batches).toEqual(['1', '1']);
+    pair.pass(200);
+    expect(batches).toEqual(['1', '1', '3']);
+    pair.passes = (message) => message;
+    pair.pass(50);
+    expect(pair.words('B')).toMatch(/ one two three four five$/);
+  });
+
   it('shrinks to one when the backup is silent, and says degraded', () => {
     const pair = wholePair();
     const levels: PushLevel[] = [];

@@ -46,6 +46,7 @@ export class Tenure<Command, Outcome, Effect, Image> implements CommitLog<Comman
   #streams = new Map<string, MemberStream<Command>>();
   #lastTickMs: number | undefined;
   #patientMs = 0;
+  #sealedMs = 0;
   #switchover: Switchover | undefined;
   #paused = false;
   #held: HeldCommand<Command, Outcome>[] = [];
@@ -132,9 +133,9 @@ export class Tenure<Command, Outcome, Effect, Image> implements CommitLog<Comman
     this.#flushAsked = false;
     if (this.#ended) return;
     const streams = [...this.#streams.values()];
-    // While every stream is full what is appended waits, and makes larger batches.
-    if (this.log.hasTail && (streams.length === 0 || streams.some((stream) => stream.hasRoom))) {
+    if (this.log.hasTail && (streams.length === 0 || streams.some((stream) => this.#mayLeave(stream)))) {
       this.log.seal(this.machine.stateHash(), this.#patientMs);
+      this.#sealedMs = this.#patientMs;
     }
     for (const stream of streams) {
       if (!stream.pump()) this.#dismiss(stream, 'the log no longer has what is missing');
@@ -234,6 +235,12 @@ export class Tenure<Command, Outcome, Effect, Image> implements CommitLog<Comman
     if (this.#flushAsked) return;
     this.#flushAsked = true;
     this.#options.defer(() => this.flush());
+  }
+
+  /** An idle link is never waited for; behind two rounds under way batches grow, for a bounded time. */
+  #mayLeave(stream: MemberStream<Command>): boolean {
+    const waitedMs = this.#patientMs - this.#sealedMs;
+    return stream.hasRoom && (stream.takesRound || waitedMs >= this.#options.limits.batchWaitMs);
   }
 
   #addMembers(peer: PeerHealth): void {

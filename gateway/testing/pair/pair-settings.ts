@@ -19,7 +19,7 @@ const pairTiming: PairTiming = {
 };
 
 /** Small, so that the bounds are met. */
-const pairLimits: PairLimits = { batchEntriesMax: 5, bufferEntriesMax: 40, bufferBytesMax: 8_000 };
+const pairLimits: PairLimits = { batchEntriesMax: 5, batchWaitMs: 200, bufferEntriesMax: 40, bufferBytesMax: 8_000 };
 /** Small, so that snapshots take several chunks and commands come between them. */
 const sliceBytesMax = 150;
 

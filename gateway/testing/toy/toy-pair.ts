@@ -105,7 +105,7 @@ export class ToyPair {
         leaseReadIntervalMs: 1_000,
         rejoinAfterMs: 600,
       },
-      limits: { batchEntriesMax: 10, bufferEntriesMax: 20, bufferBytesMax: 100_000 },
+      limits: { batchEntriesMax: 10, batchWaitMs: 200, bufferEntriesMax: 20, bufferBytesMax: 100_000 },
       clientEndpoint: `${name}:8453`,
       zoneEndpoint: `${name}:8092`,
       createMachine: () => new WordList(name),
