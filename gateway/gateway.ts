@@ -73,7 +73,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     metrics,
     meter,
     authenticator,
-    upstreamCredentials: () => security.channel,
+    upstreamCredentials: () => security.zoneChannel,
     peerCredentials: security.channel,
     ...(pairSecret === undefined ? {} : { pairSecret }),
   });
@@ -87,6 +87,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     identity,
     transport,
     housekeeping,
+    prepareCertificate: (next, certificate) => prepareCertificate(options, { next, certificate, security, transport }),
     prepareAuthenticator: async (next) => {
       const prepared = await makeAuthenticator(next);
       return () => authenticator.replace(prepared);
@@ -97,13 +98,46 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 }
 
 function grpcSecurity({ config, certificate, readFile }: GatewayOptions): GrpcSecurity {
-  const { dev, grpcPlaintext, caFile } = config.server;
+  const { dev, grpcPlaintext } = config.server;
   if (dev || grpcPlaintext) return plaintextGrpc;
-  return mutualTls(
-    certificate.certificate,
-    certificate.privateKey,
-    caFile === undefined ? undefined : readFile(caFile),
-  );
+  const identity = grpcIdentity(config, certificate, readFile);
+  return mutualTls(identity.certificate, identity.privateKey, identity.ca);
+}
+
+/** @throws UsageError when a file cannot be read. */
+function grpcIdentity({ server }: Config, quic: Certificate, readFile: GatewayOptions['readFile']) {
+  const { grpcCertFile, grpcKeyFile, caFile } = server;
+  const own = grpcCertFile !== undefined && grpcKeyFile !== undefined;
+  const read = (key: string, path: string): string => {
+    try {
+      return readFile(path);
+    } catch (error) {
+      throw new UsageError(`server.${key}: ${path}: cannot be read: ${errorMessage(error)}`);
+    }
+  };
+  return {
+    certificate: own ? read('grpc_cert_file', grpcCertFile) : quic.certificate,
+    privateKey: own ? read('grpc_key_file', grpcKeyFile) : quic.privateKey,
+    ca: caFile === undefined ? undefined : read('ca_file', caFile),
+  };
+}
+
+interface NewCertificate {
+  readonly next: Config;
+  readonly certificate: Certificate;
+  readonly security: GrpcSecurity;
+  readonly transport: ServerTransport;
+}
+
+/** @returns what puts the certificates in force. @throws Error when those for gRPC cannot be read or do not fit. */
+function prepareCertificate({ readFile }: GatewayOptions, made: NewCertificate): () => void {
+  const { next, certificate, security, transport } = made;
+  const { ca, ...shown } = grpcIdentity(next, certificate, readFile);
+  const renewGrpc = ca === undefined ? () => {} : security.renew({ ...shown, ca });
+  return () => {
+    transport.setCertificate(certificate.certificate, certificate.privateKey);
+    renewGrpc();
+  };
 }
 
 async function listenQuic(

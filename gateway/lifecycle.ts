@@ -26,6 +26,8 @@ export interface LifecycleOptions {
   readonly identity: GatewayIdentity;
   readonly transport: ServerTransport;
   readonly housekeeping: Housekeeping;
+  /** Checks the certificates of this configuration. @returns what puts them in force. @throws when they are refused. */
+  readonly prepareCertificate: (config: Config, certificate: Certificate) => () => void;
   /** Makes the authenticator of this configuration. @returns what puts it in force. @throws when its secrets or keys cannot be read. */
   readonly prepareAuthenticator: (config: Config) => Promise<() => void>;
 }
@@ -34,6 +36,8 @@ export interface LifecycleOptions {
 export interface Gateway {
   /** Puts in force what may change while running: limits, queues, timeouts, certificate. @throws when it is refused. */
   reload(config: Config, certificate: Certificate): Promise<void>;
+  /** Puts in force the certificates that this configuration names, and nothing else. @throws when they are refused. */
+  renewCertificates(config: Config, certificate: Certificate): void;
   /** Sends clients away, lets answers under way out, closes everything; bounded by server.drain_timeout. */
   stop(): Promise<void>;
 }
@@ -115,19 +119,23 @@ export class Lifecycle implements Gateway, GatewayControl {
   }
 
   async reload(config: Config, certificate: Certificate): Promise<void> {
-    const { core, transport } = this.#options;
+    const { core } = this.#options;
     const { context } = core;
     const limits = limitsOf(config.overloadProtection);
     // What can be refused comes first, so that a refusal leaves everything as it was.
     checkOverloadLimits(limits);
     const replaceAuthenticator = await this.#options.prepareAuthenticator(config);
-    transport.setCertificate(certificate.certificate, certificate.privateKey);
+    this.renewCertificates(config, certificate);
     replaceAuthenticator();
     context.protector.setLimits(context.clock.nowMs(), limits);
     context.rates.setOptions(clientRateOptions(config.overloadProtection));
     context.router.setTimeoutMs(limits.upstreamTimeoutMs);
     core.limit(config);
     this.#config = config;
+  }
+
+  renewCertificates(config: Config, certificate: Certificate): void {
+    this.#options.prepareCertificate(config, certificate)();
   }
 
   stop(): Promise<void> {

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { certificateFiles, watchFiles } from './certificate-watch.ts';
 import { type Config, configHelp, type LoadedConfig, loadConfig } from './config.ts';
 import { type Certificate, makeDevCertificate } from './dev-certificate.ts';
 import { startGateway } from './gateway.ts';
@@ -16,7 +17,8 @@ Examples:
   gatesvr gateway --config test-config.yaml --check-config
   GATESVR_QUIC_ADDR=:9453 gatesvr gateway --config gatesvr.yaml --max-frame-bytes 32768
 
-SIGTERM and SIGINT drain and stop. SIGHUP reads configuration and certificates again; a bad file keeps the old ones.
+SIGTERM and SIGINT drain and stop. SIGHUP reads configuration and certificates again; a bad file keeps the old ones. Certificates that
+change on disk are taken within seconds.
 
 Flags:
 `;
@@ -50,10 +52,14 @@ export async function main(argv: readonly string[]): Promise<number> {
     readFile: readText,
     readBytes: (path) => readFileSync(path),
   });
+  const stopWatching = watchFiles(certificateFiles(loaded.config), readText, () => {
+    renewCertificates(gateway, loaded.config, log);
+  });
   const code = await untilStopped(gateway, log, async () => {
     const { config } = load();
     await gateway.reload(config, await certificateOf(config));
   });
+  stopWatching();
   await log.flush();
   return code;
 }
@@ -63,6 +69,16 @@ function sayAtStart(loaded: LoadedConfig, log: RootLogger): void {
   for (const name of loaded.unknownVariables) log.debug({ name }, 'environment variable is no setting');
   if (!loaded.config.server.dev) return;
   log.warn({}, 'development mode: throw-away certificate, plaintext gRPC on loopback, no authentication');
+}
+
+/** What was put in place meanwhile; while it does not fit, as between the writing of two files, the old ones stay. */
+function renewCertificates(gateway: Gateway, config: Config, log: RootLogger): void {
+  certificateOf(config)
+    .then((certificate) => gateway.renewCertificates(config, certificate))
+    .then(
+      () => log.info({}, 'certificates renewed'),
+      (error) => log.error({ error: errorMessage(error) }, 'certificates refused, the old ones stay'),
+    );
 }
 
 async function certificateOf({ server }: Config): Promise<Certificate> {

@@ -167,6 +167,13 @@ export const rules: readonly Rule[] = [
         ? undefined
         : `${keyFile ?? 'not set'}: expected server.cert_file and server.key_file both, or neither`,
   },
+  {
+    paths: ['server.grpc_key_file', 'server.grpc_cert_file'],
+    check: ({ server: { grpcCertFile, grpcKeyFile } }) =>
+      (grpcCertFile === undefined) === (grpcKeyFile === undefined)
+        ? undefined
+        : `${grpcKeyFile ?? 'not set'}: expected server.grpc_cert_file and server.grpc_key_file both, or neither`,
+  },
   ...overloadRules,
   ...authRules,
   ...backupRules,

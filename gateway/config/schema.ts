@@ -31,6 +31,8 @@ const server = {
   metricsAddr: listenAddress(':9090', 'Prometheus metrics (HTTP).'),
   certFile: certificatePart('certs/server.crt', 'server.key_file', 'Certificate chain for QUIC and gRPC, PEM.'),
   keyFile: certificatePart('certs/server.key', 'server.cert_file', 'Private key of the certificate, PEM.'),
+  grpcCertFile: optionalFile('Certificate chain for gRPC when it is not the one for QUIC, PEM.'),
+  grpcKeyFile: optionalFile('Private key of that certificate, PEM.'),
   caFile: optionalFile('Authority whose certificates zones, peers and administrators must show on gRPC, PEM.'),
   advertiseAddr: peerAddress('Address clients are told to come back to, when it is not the one they used.'),
   sessionTimeoutMs: duration('5m', from(100, 24 * hourMs), 'A session whose client says nothing for this long ends.'),

@@ -12,9 +12,9 @@ export interface Authority extends Identity {
 
 const dayMs = 86_400_000;
 
-/** A throw-away certificate authority. */
-export async function makeAuthority(): Promise<Authority> {
-  const made = await generate([{ name: 'commonName', value: 'Test authority' }], {
+/** A throw-away certificate authority. Two that are trusted side by side need names of their own. */
+export async function makeAuthority(name = 'Test authority'): Promise<Authority> {
+  const made = await generate([{ name: 'commonName', value: name }], {
     keyType: 'ec',
     algorithm: 'sha256',
     notAfterDate: new Date(Date.now() + dayMs),
