@@ -10,7 +10,7 @@ interface Schema {
   readonly items?: Schema;
 }
 
-type Partly<T> = T extends readonly unknown[] | string | number | boolean
+type Partly<T> = T extends readonly unknown[] | string | number | boolean | Readonly<Record<string, unknown>>
   ? T
   : { readonly [K in keyof T]?: Partly<T[K]> };
 
