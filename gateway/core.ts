@@ -4,6 +4,9 @@ import type { ChannelCredentials } from '@grpc/grpc-js';
 import type { Authenticator } from './auth/authenticator.ts';
 import { ClientWriter, deliveryPort } from './client-writer.ts';
 import type { Config } from './config.ts';
+import type { FleetNode } from './fleet/fleet-node.ts';
+import { sessionIdOf } from './fleet/session-id.ts';
+import { createFleet } from './fleet.ts';
 import { ConnectionTable } from './handlers/connection.ts';
 import type { HandlerContext, HandlerSettings, ResumeTokens, ShardPort } from './handlers/context.ts';
 import { performEffect } from './handlers/effects.ts';
@@ -28,7 +31,8 @@ import { SessionMachine } from './session/session-machine.ts';
 import { deliveryLimits, handlerSettings, shardLimits } from './settings.ts';
 import { UpstreamRouter } from './upstream/router.ts';
 
-const shardId = 's0';
+/** Of a pair that is in no fleet. */
+const loneShardId = 's0';
 const keyBytes = 32;
 
 export interface CoreOptions {
@@ -68,10 +72,12 @@ export function createCore(options: CoreOptions): GatewayCore {
   const router = createRouter(options);
   const tokenKey =
     options.pairSecret === undefined ? randomBytes(keyBytes) : pairKey(options.pairSecret, 'resume token');
+  const fleet = createFleet({ config, clock, log, credentials: options.peerCredentials, context: () => context });
   const context: HandlerContext = {
+    ...(fleet === undefined ? {} : { fleet }),
     clock,
     log,
-    settings: withEndpoints(config, held.pair),
+    settings: withEndpoints(config, held.pair, fleet),
     shard,
     get sessions() {
       return held.machine();
@@ -90,7 +96,7 @@ export function createCore(options: CoreOptions): GatewayCore {
       router.flush();
       client.flush();
     }),
-    newId: randomUUID,
+    newId: () => sessionIdOf(config.fleet.pairId, randomUUID()),
     schedule: (delayMs, run) => setTimeout(run, delayMs).unref(),
   };
   held.begin();
@@ -120,7 +126,7 @@ function createShard(options: CoreOptions, context: () => HandlerContext): HeldS
     const machine = new SessionMachine();
     const epoch = Math.floor(clock.wallMs() / 1_000);
     const incarnation = `${config.backup.serverId}/${randomUUID()}`;
-    const solo = { id: shardId, machine, perform, incarnation, epoch, history: randomUUID() };
+    const solo = { id: shardIdOf(config), machine, perform, incarnation, epoch, history: randomUUID() };
     const shard = new SoloShard<Command, Outcome, Effect>(solo);
     const begin = () => {
       shard.submit({ kind: 'promote', epoch, history: shard.history });
@@ -129,7 +135,7 @@ function createShard(options: CoreOptions, context: () => HandlerContext): HeldS
     return { shard, machine: () => machine, begin, limit: limitOf(shard) };
   }
   const pair = createPair({
-    id: shardId,
+    id: shardIdOf(config),
     config,
     secret: pairSecret,
     clientEndpoint: ownEndpoint(config.server.advertiseAddr, config.server.quicAddr),
@@ -140,13 +146,19 @@ function createShard(options: CoreOptions, context: () => HandlerContext): HeldS
     perform,
     newId: randomUUID,
     onRole: ({ role, epoch, reason }) => {
-      log.info({ shard: shardId, role, epoch, reason }, 'role changed');
+      log.info({ shard: shardIdOf(config), role, epoch, reason }, 'role changed');
       if (role === 'primary') configure(shard);
       else stepDown(context(), reason);
+      context().fleet?.roleChanged();
     },
   });
   const { shard } = pair;
   return { shard, machine: () => shard.machine as SessionMachine, pair, begin: () => {}, limit: limitOf(shard) };
+}
+
+/** Epochs compare within a shard: those of a fleet have different names. */
+function shardIdOf({ fleet }: Config): string {
+  return fleet.pairId === '' ? loneShardId : fleet.pairId;
 }
 
 /** Where others find an address of ours: as configured, unless it names no host. */
@@ -157,7 +169,7 @@ function ownEndpoint(advertised: string | undefined, listened: string): string {
 }
 
 /** The endpoints are both gateways of a pair as far as they are known, looked up for each message that carries them. */
-function withEndpoints(config: Config, pair: Pair | undefined): HandlerSettings {
+function withEndpoints(config: Config, pair: Pair | undefined, fleet: FleetNode | undefined): HandlerSettings {
   const known = (own: string, peers: string | undefined) => [own, peers ?? ''].filter((endpoint) => endpoint !== '');
   const { advertiseAddr, quicAddr, grpcAddr } = config.server;
   return {
@@ -167,6 +179,7 @@ function withEndpoints(config: Config, pair: Pair | undefined): HandlerSettings 
       return known(ownEndpoint(advertiseAddr, quicAddr), pair.shard.peer?.clientEndpoint);
     },
     get upstreamEndpoints() {
+      if (fleet?.fleet.map !== undefined) return fleet.zoneEndpoints;
       return pair === undefined ? [] : known(ownEndpoint(undefined, grpcAddr), pair.shard.peer?.zoneEndpoint);
     },
   };

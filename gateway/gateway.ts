@@ -2,6 +2,7 @@ import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import type { ServiceDefinition, UntypedServiceImplementation } from '@grpc/grpc-js';
 import { AdminServiceService } from '../proto/gen/admin.ts';
+import { FleetServiceService } from '../proto/gen/fleet.ts';
 import { HeartbeatServiceService, ReplicationServiceService } from '../proto/gen/replication.ts';
 import { GatewayServiceService } from '../proto/gen/upstream.ts';
 import { createAuthenticator } from './auth/create.ts';
@@ -9,6 +10,7 @@ import { ReplaceableAuthenticator } from './auth/replaceable.ts';
 import type { Config } from './config.ts';
 import { createCore, type GatewayCore } from './core.ts';
 import type { Certificate } from './dev-certificate.ts';
+import { followMapFile } from './fleet.ts';
 import { Dispatcher } from './handlers/dispatch.ts';
 import type { GatewayIdentity } from './handlers/status.ts';
 import { Housekeeping } from './housekeeping.ts';
@@ -23,6 +25,7 @@ import { type Gateway, Lifecycle } from './lifecycle.ts';
 import { checkPairSecret, type Pair } from './pair.ts';
 import { errorCodeName } from './protocol/error-codes.ts';
 import { adminService } from './servers/admin-service.ts';
+import { fleetService } from './servers/fleet-service.ts';
 import { gatewayService } from './servers/gateway-service.ts';
 import { gatewayView, gaugeSource } from './servers/gateway-view.ts';
 import { type GrpcSecurity, mutualTls, plaintextGrpc } from './servers/grpc-security.ts';
@@ -81,6 +84,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const transport = await listenQuic(options, core, pairSecret === undefined ? [] : [pairSecret]);
   core.client.attach(transport);
   const housekeeping = new Housekeeping({ context: core.context, meter, metrics });
+  const readMap = followMap(config, core, log);
   const lifecycle = new Lifecycle({
     core,
     config,
@@ -88,6 +92,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     transport,
     housekeeping,
     prepareCertificate: (next, certificate) => prepareCertificate(options, { next, certificate, security, transport }),
+    readMap,
     prepareAuthenticator: async (next) => {
       const prepared = await makeAuthenticator(next);
       return () => authenticator.replace(prepared);
@@ -95,6 +100,12 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   });
   await startServers(options, { core, identity, metrics, meter, lifecycle, transport, security });
   return lifecycle;
+}
+
+/** @returns what reads the fleet map's file again. */
+function followMap({ fleet }: Config, { context }: GatewayCore, log: Logger): () => void {
+  if (context.fleet === undefined || fleet.mapFile === undefined) return () => {};
+  return followMapFile(fleet.mapFile, context.fleet, log);
 }
 
 function grpcSecurity({ config, certificate, readFile }: GatewayOptions): GrpcSecurity {
@@ -247,6 +258,9 @@ async function startGrpc(options: GatewayOptions, { core, lifecycle, security }:
     services: [
       { definition: GatewayServiceService, implementation: gatewayService(core.context) },
       { definition: AdminServiceService, implementation: adminService(core.context, lifecycle) },
+      ...(core.context.fleet === undefined
+        ? []
+        : [{ definition: FleetServiceService, implementation: fleetService(core.context) }]),
     ],
     reflection: server.grpcReflection,
   });

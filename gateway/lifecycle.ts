@@ -28,6 +28,8 @@ export interface LifecycleOptions {
   readonly housekeeping: Housekeeping;
   /** Checks the certificates of this configuration. @returns what puts them in force. @throws when they are refused. */
   readonly prepareCertificate: (config: Config, certificate: Certificate) => () => void;
+  /** Reads the fleet map's file again. */
+  readonly readMap: () => void;
   /** Makes the authenticator of this configuration. @returns what puts it in force. @throws when its secrets or keys cannot be read. */
   readonly prepareAuthenticator: (config: Config) => Promise<() => void>;
 }
@@ -131,6 +133,7 @@ export class Lifecycle implements Gateway, GatewayControl {
     context.rates.setOptions(clientRateOptions(config.overloadProtection));
     context.router.setTimeoutMs(limits.upstreamTimeoutMs);
     core.limit(config);
+    this.#options.readMap();
     this.#config = config;
   }
 
@@ -163,6 +166,7 @@ export class Lifecycle implements Gateway, GatewayControl {
     await Promise.all([...this.#owned.map((server) => server.close(closeMs)), router.close(closeMs)]);
     housekeeping.stop();
     pair?.stop();
+    core.context.fleet?.close();
     authenticator.close();
   }
 }

@@ -1,7 +1,7 @@
 /** What somebody who calls a gRPC service of the gateway may be. */
-export type Role = 'zone' | 'operator' | 'peer' | 'admin';
+export type Role = 'zone' | 'operator' | 'peer' | 'admin' | 'gateway';
 
-const allRoles: readonly Role[] = ['zone', 'operator', 'peer', 'admin'];
+const allRoles: readonly Role[] = ['zone', 'operator', 'peer', 'admin', 'gateway'];
 
 /** The names in a certificate that was already verified against the gateway's authority. */
 export interface CertificateNames {
@@ -34,6 +34,7 @@ const openTo = {
   'gatesvr.v1.AdminService': ['operator', 'admin'],
   'gatesvr.v1.ReplicationService': ['peer'],
   'gatesvr.v1.HeartbeatService': ['peer'],
+  'gatesvr.v1.FleetService': ['gateway', 'peer'],
 } as const satisfies Record<string, readonly Role[]>;
 
 /**

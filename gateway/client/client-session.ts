@@ -239,7 +239,7 @@ export class ClientSession {
   }
 
   #answeredStart(response: StartResponse, nowMs: number): void {
-    if (!response.success) return this.#cycle.follow(startRefusal(response.error), nowMs);
+    if (!response.success) return this.#cycle.follow(startRefusal(response.error, response.endpoints), nowMs);
     const nextSeqId = counter(response.nextSeqId, 'next_seq_id');
     const arrival = this.#place.judge(response, this.#guard.receivedSeqId);
     if (nextSeqId === 0 || response.sessionId === '') return this.#violated('START accepted without a session', nowMs);

@@ -14,15 +14,17 @@ export interface Trouble {
   readonly reason: string;
   readonly retryAfterMs?: number;
   readonly redirect?: string;
+  /** Other endpoints of where it redirects to. */
+  readonly others?: readonly string[];
   /** The endpoint said nothing: others are tried first. */
   readonly silent?: boolean;
 }
 
 /** Why a START was refused; one without a code is taken as INTERNAL. */
-export function startRefusal(error: ServerError | undefined): Trouble {
+export function startRefusal(error: ServerError | undefined, others: readonly string[] = []): Trouble {
   const { code, message, retryAfterMs, redirect } = error ?? noError;
   const reason = message === '' ? errorCodeName(code) : `${errorCodeName(code)}: ${message}`;
-  return { code: code === 0 ? ErrorCode.ERROR_INTERNAL : code, reason, retryAfterMs, redirect };
+  return { code: code === 0 ? ErrorCode.ERROR_INTERNAL : code, reason, retryAfterMs, redirect, others };
 }
 
 /** What the cycle tells its session. */
@@ -139,7 +141,11 @@ export class ConnectionCycle {
   /** Drops what there is, and tries again after a pause with jitter. */
   retry(trouble: Trouble, nowMs: number): void {
     if (trouble.silent === true) this.plan.failed(this.#endpoint, nowMs);
-    this.#again(trouble, this.plan.delayMs(nowMs, trouble.retryAfterMs ?? 0, trouble.redirect ?? ''), nowMs);
+    this.#again(
+      trouble,
+      this.plan.delayMs(nowMs, trouble.retryAfterMs ?? 0, trouble.redirect ?? '', trouble.others),
+      nowMs,
+    );
   }
 
   /** Changes to another connection now; nothing is wrong. */

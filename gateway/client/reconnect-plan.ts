@@ -67,12 +67,15 @@ export class ReconnectPlan {
 
   /**
    * @param redirect where the gateway says the session is; followed at once, unless that endpoint is silent or the redirects go on.
+   * @param others further endpoints of the same place, for when that one is silent.
    * @returns milliseconds to wait before the next try, at least `retryAfterMs`.
    */
-  delayMs(nowMs: number, retryAfterMs: number, redirect: string): number {
-    if (redirect !== '' && this.#redirects < redirectsMax && !this.#silent(redirect, nowMs)) {
+  delayMs(nowMs: number, retryAfterMs: number, redirect: string, others: readonly string[] = []): number {
+    const named = redirect === '' ? [] : [...new Set([redirect, ...others])];
+    const targets = named.filter((endpoint) => !this.#silent(endpoint, nowMs)).slice(0, endpointsMax);
+    if (targets.length > 0 && this.#redirects < redirectsMax) {
       this.#redirects += 1;
-      this.#preferred = [redirect];
+      this.#preferred = targets;
       return retryAfterMs;
     }
     if (nowMs - this.#succeededMs >= stableMs) this.#failures = 0;

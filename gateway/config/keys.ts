@@ -197,3 +197,21 @@ export function wordList<const W extends string>(
     },
   };
 }
+
+/** Addresses by comma. */
+export function addressList(description: string): Key<readonly string[]> {
+  return {
+    kind: 'list',
+    description,
+    defaultText: '',
+    expected: 'HOST:PORT, or several by comma, or nothing',
+    parse: (written) => {
+      const value = written === '' ? [] : written.split(',').map((piece) => piece.trim());
+      const isAddress = (piece: string) => {
+        const address = parseAddress(piece);
+        return address !== undefined && address.host !== '' && address.port !== 0;
+      };
+      return value.every(isAddress) ? { value } : undefined;
+    },
+  };
+}

@@ -124,6 +124,30 @@ const backupRules: readonly Rule[] = [
   },
 ];
 
+const fleetRules: readonly Rule[] = [
+  {
+    paths: ['fleet.map_file', 'fleet.pair_id'],
+    check: ({ fleet }) =>
+      fleet.mapFile !== undefined && fleet.pairId === ''
+        ? `${fleet.mapFile}: expected nothing, because fleet.pair_id is not set`
+        : undefined,
+  },
+  {
+    paths: ['directory.kind', 'fleet.pair_id'],
+    check: ({ directory, fleet }) =>
+      directory.kind === 'redis' && fleet.pairId === ''
+        ? 'redis: expected memory, because fleet.pair_id is not set'
+        : undefined,
+  },
+  {
+    paths: ['directory.redis.addrs', 'directory.kind'],
+    check: ({ directory: { kind, redis } }) =>
+      kind === 'redis' && redis.addrs.length === 0
+        ? 'not set: expected a value, because directory.kind is redis'
+        : undefined,
+  },
+];
+
 /** TCP servers of one process; two at one address is a mistake that would show only as "port in use". */
 const tcpServers: readonly (readonly [string, (config: Config) => string | undefined])[] = [
   ['server.http_addr', ({ server }) => server.httpAddr],
@@ -177,6 +201,7 @@ export const rules: readonly Rule[] = [
   ...overloadRules,
   ...authRules,
   ...backupRules,
+  ...fleetRules,
   ...portRules,
 ];
 

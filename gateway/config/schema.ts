@@ -1,3 +1,4 @@
+import { directory, fleet } from './fleet-keys.ts';
 import {
   certificatePart,
   choice,
@@ -212,7 +213,7 @@ const log = {
 };
 
 /** Every configuration key, once. Names follow from the place: server.quicAddr is server.quic_addr, idleTimeoutMs idle_timeout. */
-export const schema = { server, upstream, overloadProtection, auth, backup, log };
+export const schema = { server, upstream, overloadProtection, auth, backup, fleet, directory, log };
 
 /** What the sections are about, for help and documentation. */
 export const sectionTitles: Readonly<Record<keyof typeof schema, string>> = {
@@ -221,6 +222,8 @@ export const sectionTitles: Readonly<Record<keyof typeof schema, string>> = {
   overloadProtection: 'Limits, and what happens near them',
   auth: 'Who may come in',
   backup: 'The pair',
+  fleet: 'The fleet',
+  directory: 'The directory',
   log: 'Logs',
 };
 

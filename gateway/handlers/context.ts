@@ -1,5 +1,6 @@
 import type { PushLevel } from '../../proto/gen/upstream.ts';
 import type { Authenticator } from '../auth/authenticator.ts';
+import type { FleetNode } from '../fleet/fleet-node.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/log.ts';
 import type { ClientRates } from '../overload/client-rates.ts';
@@ -91,6 +92,8 @@ export interface HandlerContext {
   readonly log: Logger;
   readonly settings: HandlerSettings;
   readonly shard: ShardPort;
+  /** Absent when this gateway or pair is alone. */
+  readonly fleet?: FleetNode;
   readonly sessions: SessionMachine;
   readonly delivery: Delivery;
   readonly router: RouterPort;

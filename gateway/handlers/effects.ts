@@ -48,6 +48,7 @@ function replaced(context: HandlerContext, effect: Extract<Effect, { kind: 'repl
 
 function sessionClosed(context: HandlerContext, effect: Extract<Effect, { kind: 'closed' }>): void {
   context.pushWaiters.closed(effect.sessionId);
+  context.fleet?.sessionEnded(effect.sessionId);
   context.log.debug(
     { session: effect.sessionId, code: errorCodeName(effect.code), reason: effect.reason },
     'session closed',

@@ -1,6 +1,6 @@
 import { PushType } from '../../proto/gen/message.ts';
 import { encodePushBody, type Headers } from '../protocol/codec.ts';
-import type { PushIdentity, PushOrderKind } from '../session/command.ts';
+import type { BroadcastCommand, PushGroupCommand, PushIdentity, PushOrderKind } from '../session/command.ts';
 import type { BroadcastOutcome, PushOutcome } from '../session/effect.ts';
 import type { HandlerContext } from './context.ts';
 import { notPrimary } from './leadership.ts';
@@ -27,6 +27,14 @@ export interface BroadcastRequest {
   readonly ttlMs: number;
   readonly zoneIds: readonly string[];
   readonly openids: readonly string[];
+}
+
+export interface GroupPush {
+  readonly identity: PushIdentity;
+  readonly group: string;
+  readonly data: Uint8Array;
+  readonly headers: Headers;
+  readonly ttlMs: number;
 }
 
 const refusedPush = (status: PushOutcome['status']): PushOutcome => ({
@@ -73,16 +81,31 @@ export function pushToMany(
   push: BroadcastRequest,
   done: (outcome: BroadcastOutcome) => void,
 ): void {
+  const { identity, ttlMs, zoneIds, openids } = push;
+  submitToMany(context, push, (body) => ({ kind: 'broadcast', identity, body, ttlMs, zoneIds, openids }), done);
+}
+
+/** GroupPush: a broadcast to the sessions of a group. */
+export function pushToGroup(context: HandlerContext, push: GroupPush, done: (outcome: BroadcastOutcome) => void): void {
+  const { identity, ttlMs, group } = push;
+  submitToMany(context, push, (body) => ({ kind: 'push-group', identity, body, ttlMs, group }), done);
+}
+
+function submitToMany(
+  context: HandlerContext,
+  { data, headers }: Pick<BroadcastRequest, 'data' | 'headers'>,
+  command: (body: Uint8Array) => BroadcastCommand | PushGroupCommand,
+  done: (outcome: BroadcastOutcome) => void,
+): void {
   const refused = (status: BroadcastOutcome['status']) =>
     done({ kind: 'broadcast', status, matched: 0, accepted: 0, repeated: false });
   if (notPrimary(context) !== undefined) return refused('not-primary');
   const nowMs = context.clock.nowMs();
   if (!context.protector.admit(nowMs, 'push-broadcast').ok) return refused('overloaded');
-  const body = bodyOf(context, push.data, push.headers);
+  const body = bodyOf(context, data, headers);
   if (body === undefined) return refused('too-large');
-  const { identity, ttlMs, zoneIds, openids } = push;
   context.shard.submit(
-    { kind: 'broadcast', identity, body, ttlMs, zoneIds, openids },
+    command(body),
     (outcome) => {
       if (outcome.kind !== 'broadcast') return;
       context.meter.committed(context.clock.nowMs() - nowMs);

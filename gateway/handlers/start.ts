@@ -50,6 +50,26 @@ export function handleStart(
   const { start } = attempt;
   const elsewhere = notPrimary(context);
   if (elsewhere !== undefined) return failStart(context, attempt, elsewhere);
+  inItsPlace(context, attempt, start.openid, () => admitStart(context, attempt));
+}
+
+/** In a fleet a user without a session here starts where the fleet map, or the directory, has its place. */
+function inItsPlace(context: HandlerContext, attempt: StartAttempt, openid: string, go: () => void): void {
+  const { fleet, sessions } = context;
+  const { sessionId } = attempt.start;
+  const knows = sessionId !== '' && (sessions.session(sessionId) !== undefined || sessions.hasEnded(sessionId));
+  if (fleet === undefined || openid === '' || knows || sessions.sessionOf(openid) !== undefined) return go();
+  fleet.place(openid, (pair) => {
+    if (attempt.connection.phase !== 'starting') return;
+    if (pair === undefined) return go();
+    const [redirect = ''] = pair.clientEndpoints;
+    const error = { code: ErrorCode.ERROR_WRONG_PAIR, message: `this user belongs to pair ${pair.id}`, redirect };
+    failStart(context, attempt, error, pair.clientEndpoints);
+  });
+}
+
+function admitStart(context: HandlerContext, attempt: StartAttempt): void {
+  const { start, connection } = attempt;
   const resuming = start.resumeToken.length > 0;
   const verdict = context.protector.admit(context.clock.nowMs(), resuming ? 'resume' : 'login');
   if (!verdict.ok) {
@@ -148,7 +168,9 @@ function authenticated(context: HandlerContext, attempt: StartAttempt, result: A
     const message = 'openid: expected 1 to 128 bytes';
     return failStart(context, attempt, { code: ErrorCode.ERROR_AUTH_FAILED, message });
   }
-  submitStart(context, attempt, result.openid, undefined);
+  const { openid, loginGeneration } = result;
+  if (attempt.start.openid !== '') return submitStart(context, attempt, openid, undefined, loginGeneration);
+  inItsPlace(context, attempt, openid, () => submitStart(context, attempt, openid, undefined, loginGeneration));
 }
 
 function submitStart(
@@ -156,6 +178,7 @@ function submitStart(
   attempt: StartAttempt,
   openid: string,
   token: StartCommand['token'],
+  loginGeneration?: number,
 ): void {
   const { connection, start } = attempt;
   const startedMs = context.clock.nowMs();
@@ -184,6 +207,8 @@ function submitStart(
     (outcome) => {
       context.meter.committed(context.clock.nowMs() - startedMs);
       started(context, attempt, openid, startedMs, outcome);
+      if (outcome.kind === 'started')
+        context.fleet?.sessionStarted(openid, outcome.sessionId, token === undefined, loginGeneration);
     },
     () => failStart(context, attempt, notPrimary(context) ?? undecided),
   );
@@ -234,14 +259,26 @@ function startResponse(context: HandlerContext, connection: ClientConnection, ou
   });
 }
 
-function failStart(context: HandlerContext, attempt: StartAttempt, error: ErrorFields): void {
+function failStart(
+  context: HandlerContext,
+  attempt: StartAttempt,
+  error: ErrorFields,
+  endpoints: readonly string[] = [],
+): void {
   context.meter.request('start', 'refused', 0);
-  closeStart(context, attempt.connection, attempt.msgId, error);
+  closeStart(context, attempt.connection, attempt.msgId, error, endpoints);
 }
 
-function closeStart(context: HandlerContext, connection: ClientConnection, msgId: number, error: ErrorFields): void {
+function closeStart(
+  context: HandlerContext,
+  connection: ClientConnection,
+  msgId: number,
+  error: ErrorFields,
+  endpoints: readonly string[] = [],
+): void {
   if (connection.phase !== 'starting') return;
-  reply(context, connection, msgId, encodeStartResponseBody({ success: false, error: errorOf(error) }));
+  const body = encodeStartResponseBody({ success: false, error: errorOf(error), endpoints: [...endpoints] });
+  reply(context, connection, msgId, body);
   connection.phase = 'closing';
   context.schedule(responseLeadMs, () => closeConnection(context, connection, error.code, error.message));
 }

@@ -39,6 +39,8 @@ export function gatewayStatus(
     zonesRevision: BigInt(context.sessions.zonesRevision),
     connections: context.connections.size,
     sessions: context.sessions.counts().sessions,
+    fleetMapVersion: BigInt(context.fleet?.fleet.version ?? 0),
+    pairId: context.fleet?.fleet.pairId ?? '',
   };
 }
 

@@ -23,6 +23,7 @@ import { ErrorCode } from '../protocol/error-codes.ts';
 import type { SetZonesCommand } from '../session/command.ts';
 import type { SessionView } from '../session/session-machine.ts';
 import { isZoneId } from '../upstream/zone.ts';
+import { setFleetMap } from './set-fleet-map.ts';
 
 const watchIntervalMsDefault = 1_000;
 const watchIntervalMsMin = 50;
@@ -44,6 +45,7 @@ export function adminService(context: HandlerContext, control: GatewayControl): 
     },
     listSessions: (call, respond) => listSessions(context, call, respond),
     kickSession: (call, respond) => kick(context, call, respond),
+    setFleetMap: (call, respond) => respond(null, setFleetMap(context, call.request)),
   };
 }
 

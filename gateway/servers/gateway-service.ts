@@ -1,54 +1,29 @@
 import { type ServerDuplexStream, type ServerUnaryCall, type sendUnaryData, status } from '@grpc/grpc-js';
-import {
-  type BroadcastPushRequest,
-  type BroadcastPushResponse,
-  type GatewayServiceServer,
-  type PushBatch,
-  type PushItem,
-  PushLevel,
-  type PushResult,
-  type PushResultBatch,
-  type RegisterUpstreamRequest,
-  type RegisterUpstreamResponse,
-  type UnicastPushRequest,
-  type UnicastPushResponse,
-  type UnregisterUpstreamRequest,
-  type UnregisterUpstreamResponse,
+import type {
+  GatewayServiceServer,
+  PushBatch,
+  PushItem,
+  PushResult,
+  PushResultBatch,
+  RegisterUpstreamRequest,
+  RegisterUpstreamResponse,
+  UnregisterUpstreamRequest,
+  UnregisterUpstreamResponse,
 } from '../../proto/gen/upstream.ts';
 import type { HandlerContext } from '../handlers/context.ts';
 import { notPrimary, undecided } from '../handlers/leadership.ts';
-import { pushToMany, pushToSession } from '../handlers/push.ts';
 import { parseAddress } from '../lib/address.ts';
 import { type ErrorFields, errorOf, safeNumber } from '../protocol/codec.ts';
 import { ErrorCode } from '../protocol/error-codes.ts';
 import type { PushIdentity } from '../session/command.ts';
-import type { BroadcastOutcome, PushOutcome } from '../session/effect.ts';
 import { isZoneId } from '../upstream/zone.ts';
-import { identityOf, readBroadcast, readUnicast, writeBroadcast, writeUnicast } from './push-conversion.ts';
+import { identityOf } from './push-conversion.ts';
+import { broadcast, changeMembers, groupPush, presence, unicast } from './routed-calls.ts';
 
-/** How long a sender that asked for ACKED waits at most. */
-const ackWaitMaxMs = 30_000;
-/** A push that was not acknowledged in time is still queued. */
-const statusAfter = {
-  acked: 'ok',
-  timeout: 'ok',
-  expired: 'expired',
-  closed: 'no-session',
-  unknown: 'unknown',
-} as const;
 /** Items of one PushBatch; a larger one is refused whole. */
 const batchItemsMax = 10_000;
 const addressBytesMax = 253;
 const weightMax = 1_000;
-
-const invalidPush: PushOutcome = { kind: 'push', status: 'invalid', sessionId: '', seqId: 0, repeated: false };
-const invalidBroadcast: BroadcastOutcome = {
-  kind: 'broadcast',
-  status: 'invalid',
-  matched: 0,
-  accepted: 0,
-  repeated: false,
-};
 
 /** GatewayService: what zones call. Requests the gateway can judge are answered with OK and a status. */
 export function gatewayService(context: HandlerContext): GatewayServiceServer {
@@ -60,6 +35,11 @@ export function gatewayService(context: HandlerContext): GatewayServiceServer {
     broadcastPush: (call, respond) =>
       broadcast(context, call.request, identityOf(call.request.pushId), (response) => respond(null, response)),
     pushStream: (stream) => pushStream(context, stream),
+    groupPush: (call, respond) =>
+      groupPush(context, call.request, identityOf(call.request.pushId), (response) => respond(null, response)),
+    joinGroup: (call, respond) => void changeMembers(context, 'join', call.request).then((it) => respond(null, it)),
+    leaveGroup: (call, respond) => void changeMembers(context, 'leave', call.request).then((it) => respond(null, it)),
+    presence: (call, respond) => presence(context, call, respond),
   };
 }
 
@@ -77,6 +57,7 @@ function register(
       leaseMs: settings.zoneLeaseMs,
       epoch: BigInt(shard.epoch),
       endpoints: [...settings.upstreamEndpoints],
+      pairId: context.fleet?.fleet.pairId ?? '',
     });
   const refusal =
     notPrimary(context, context.shard.zoneRedirect) ?? registrationProblem(context, zoneId, address, weight);
@@ -131,66 +112,6 @@ function registrationProblem(
   return weight > weightMax ? badMessage(`weight: ${weight}: expected at most ${weightMax}`) : undefined;
 }
 
-function unicast(
-  context: HandlerContext,
-  request: UnicastPushRequest,
-  identity: PushIdentity,
-  done: (response: UnicastPushResponse) => void,
-): void {
-  const answer = (outcome: PushOutcome, acked = false) =>
-    done(
-      writeUnicast(request, outcome, acked ? PushLevel.PUSH_LEVEL_ACKED : context.shard.pushLevel, placeOf(context)),
-    );
-  const push = readUnicast(request, identity);
-  if (typeof push === 'string') {
-    const response = writeUnicast(request, invalidPush, PushLevel.PUSH_LEVEL_UNSPECIFIED, placeOf(context));
-    return done({ ...response, error: errorOf({ code: ErrorCode.ERROR_BAD_MESSAGE, message: push }) });
-  }
-  pushToSession(context, push, (outcome) => {
-    if (outcome.status !== 'ok' || request.level !== PushLevel.PUSH_LEVEL_ACKED) return answer(outcome);
-    waitForAck(context, push.ttlMs, outcome, answer);
-  });
-}
-
-function waitForAck(
-  context: HandlerContext,
-  ttlMs: number,
-  outcome: PushOutcome,
-  answer: (outcome: PushOutcome, acked?: boolean) => void,
-): void {
-  const session = context.sessions.session(outcome.sessionId);
-  if (outcome.seqId !== 0 && session !== undefined && outcome.seqId <= session.ackUpTo) return answer(outcome, true);
-  const waits = context.pushWaiters.add(outcome.sessionId, {
-    seqId: outcome.seqId,
-    hold: outcome.heldIndex ?? 0,
-    deadlineMs: context.clock.nowMs() + Math.min(ttlMs === 0 ? ackWaitMaxMs : ttlMs + 1_000, ackWaitMaxMs),
-    done: (end, seqId) => {
-      answer({ ...outcome, status: statusAfter[end], seqId }, end === 'acked');
-    },
-  });
-  if (!waits) answer(outcome);
-}
-
-function broadcast(
-  context: HandlerContext,
-  request: BroadcastPushRequest,
-  identity: PushIdentity,
-  done: (response: BroadcastPushResponse) => void,
-): void {
-  const push = readBroadcast(request, identity);
-  if (typeof push === 'string') {
-    const response = writeBroadcast(request, invalidBroadcast, PushLevel.PUSH_LEVEL_UNSPECIFIED, placeOf(context));
-    return done({ ...response, error: errorOf({ code: ErrorCode.ERROR_BAD_MESSAGE, message: push }) });
-  }
-  pushToMany(context, push, (outcome) =>
-    done(writeBroadcast(request, outcome, context.shard.pushLevel, placeOf(context))),
-  );
-}
-
-function placeOf({ shard }: HandlerContext): { epoch: number; shardId: string; history: string } {
-  return { epoch: shard.epoch, shardId: shard.id, history: shard.history };
-}
-
 /** PushStream: each batch is answered by one batch of results in its order. A slow reader stops being read. */
 function pushStream(context: HandlerContext, stream: ServerDuplexStream<PushBatch, PushResultBatch>): void {
   stream.on('data', (batch: PushBatch) => {
@@ -241,6 +162,8 @@ function pushItem(
       return unicast(context, item.item.value, identity, (value) => done({ result: { $case: 'unicast', value } }));
     case 'broadcast':
       return broadcast(context, item.item.value, identity, (value) => done({ result: { $case: 'broadcast', value } }));
+    case 'group':
+      return groupPush(context, item.item.value, identity, (value) => done({ result: { $case: 'broadcast', value } }));
     default:
       return done({ result: undefined });
   }

@@ -2,18 +2,20 @@ import type { PushLevel as PushLevelValue, PushStatus as PushStatusValue } from 
 import {
   type BroadcastPushRequest,
   type BroadcastPushResponse,
+  type GroupPushRequest,
   PushLevel,
   PushStatus,
   type UnicastPushRequest,
   type UnicastPushResponse,
 } from '../../proto/gen/upstream.ts';
-import type { BroadcastRequest, PushRequest } from '../handlers/push.ts';
+import type { BroadcastRequest, GroupPush, PushRequest } from '../handlers/push.ts';
 import { pushIdBytesMax } from '../handlers/push.ts';
 import { safeNumber } from '../protocol/codec.ts';
 import type { PushIdentity } from '../session/command.ts';
 import type { BroadcastOutcome, PushOutcome, PushRefusal } from '../session/effect.ts';
 
 const broadcastListMax = 10_000;
+const groupBytesMax = 128;
 
 const statusOf: Readonly<Record<'ok' | PushRefusal, PushStatusValue>> = {
   ok: PushStatus.PUSH_STATUS_OK,
@@ -55,6 +57,20 @@ export function readBroadcast(request: BroadcastPushRequest, identity: PushIdent
   return { identity, data, headers, ttlMs, zoneIds, openids };
 }
 
+export function readGroupPush(request: GroupPushRequest, identity: PushIdentity): GroupPush | string {
+  const problem = groupProblem(request.group);
+  if (problem !== '') return problem;
+  if (tooLong(request.pushId)) return `push_id: expected at most ${pushIdBytesMax} bytes`;
+  const { group, data, headers, ttlMs } = request;
+  return { identity, group, data, headers, ttlMs };
+}
+
+/** @returns '' for the name of a group. */
+export function groupProblem(group: string): string {
+  const bytes = Buffer.byteLength(group);
+  return bytes >= 1 && bytes <= groupBytesMax ? '' : `group: ${bytes} bytes: expected 1 to ${groupBytesMax}`;
+}
+
 function tooLong(pushId: string): boolean {
   return Buffer.byteLength(pushId) > pushIdBytesMax;
 }
@@ -82,7 +98,7 @@ export function writeUnicast(
 }
 
 export function writeBroadcast(
-  request: BroadcastPushRequest,
+  request: Pick<BroadcastPushRequest, 'pushId'>,
   outcome: BroadcastOutcome,
   level: PushLevelValue,
   place: ShardPlace,
@@ -95,5 +111,6 @@ export function writeBroadcast(
     error: undefined,
     pushId: request.pushId,
     accepted: outcome.accepted,
+    pairs: [],
   };
 }

@@ -1,6 +1,14 @@
 import { ByteReader } from '../lib/byte-reader.ts';
 import { ByteWriter } from '../lib/byte-writer.ts';
-import type { BroadcastCommand, Command, PushCommand, SetZonesCommand, StartCommand } from './command.ts';
+import {
+  readBroadcast,
+  readChange,
+  readPushGroup,
+  writeBroadcast,
+  writeChange,
+  writePushGroup,
+} from './broadcast-codec.ts';
+import type { Command, PushCommand, StartCommand } from './command.ts';
 import {
   expectFormat,
   logFormat,
@@ -11,6 +19,7 @@ import {
   writeIdentity,
   writeLimits,
 } from './field-codec.ts';
+import { readZones, writeZones } from './zone-codec.ts';
 
 /** What a command's first byte stands for: only ever append. */
 const kinds = [
@@ -30,6 +39,9 @@ const kinds = [
   'register-zone',
   'unregister-zone',
   'set-zones',
+  'join-group',
+  'leave-group',
+  'push-group',
 ] as const satisfies readonly Command['kind'][];
 const kindBytes = new Map<string, number>(kinds.map((kind, byte) => [kind, byte]));
 
@@ -41,7 +53,7 @@ const writer = new ByteWriter();
  */
 export function encodeCommands(commands: readonly Command[]): Uint8Array<ArrayBuffer> {
   try {
-    writer.byte(logFormat.newest);
+    writer.byte(commands.some(needsGroups) ? logFormat.groups : logFormat.oldest);
     writer.uint(commands.length);
     for (const command of commands) {
       writer.byte(kindBytes.get(command.kind) ?? 0);
@@ -52,6 +64,10 @@ export function encodeCommands(commands: readonly Command[]): Uint8Array<ArrayBu
     writer.take();
     throw error;
   }
+}
+
+function needsGroups({ kind }: Command): boolean {
+  return kind === 'join-group' || kind === 'leave-group' || kind === 'push-group';
 }
 
 /** @throws CorruptBytesError when the bytes are not a batch in a format this release reads. */
@@ -99,7 +115,17 @@ function writeCommand(command: Command): void {
   }
 }
 
-type RareKind = 'configure' | 'broadcast' | 'close' | 'promote' | 'register-zone' | 'unregister-zone' | 'set-zones';
+type RareKind =
+  | 'configure'
+  | 'broadcast'
+  | 'close'
+  | 'promote'
+  | 'register-zone'
+  | 'unregister-zone'
+  | 'set-zones'
+  | 'join-group'
+  | 'leave-group'
+  | 'push-group';
 type RareCommand = Extract<Command, { kind: RareKind }>;
 
 function writeRareCommand(command: RareCommand): void {
@@ -107,7 +133,7 @@ function writeRareCommand(command: RareCommand): void {
     case 'configure':
       return writeLimits(writer, command.limits);
     case 'broadcast':
-      return writeBroadcast(command);
+      return writeBroadcast(writer, command);
     case 'close':
       writer.text(command.sessionId);
       writer.uint(command.code);
@@ -122,7 +148,12 @@ function writeRareCommand(command: RareCommand): void {
       writer.uint(command.weight);
       return writer.uint(command.leaseMs);
     case 'set-zones':
-      return writeZones(command);
+      return writeZones(writer, command);
+    case 'join-group':
+    case 'leave-group':
+      return writeChange(writer, command);
+    case 'push-group':
+      return writePushGroup(writer, command);
   }
 }
 
@@ -195,49 +226,6 @@ function readPush(reader: ByteReader): PushCommand {
   };
 }
 
-function writeBroadcast(command: BroadcastCommand): void {
-  writeIdentity(writer, command.identity);
-  writer.bytes(command.body);
-  writer.uint(command.ttlMs);
-  writer.list(command.zoneIds, (zoneId) => writer.text(zoneId));
-  writer.list(command.openids, (openid) => writer.text(openid));
-}
-
-function readBroadcast(reader: ByteReader): BroadcastCommand {
-  return {
-    kind: 'broadcast',
-    identity: readIdentity(reader),
-    body: reader.bytes(),
-    ttlMs: reader.uint(),
-    zoneIds: reader.list(() => reader.text()),
-    openids: reader.list(() => reader.text()),
-  };
-}
-
-function writeZones(command: SetZonesCommand): void {
-  writer.uint(command.revision);
-  writer.list(command.zones, ({ zoneId, uid, generation, endpoints }) => {
-    writer.text(zoneId);
-    writer.text(uid);
-    writer.uint(generation);
-    writer.list(endpoints, ({ address, weight }) => {
-      writer.text(address);
-      writer.uint(weight);
-    });
-  });
-}
-
-function readZones(reader: ByteReader): SetZonesCommand {
-  const revision = reader.uint();
-  const zones = reader.list(() => ({
-    zoneId: reader.text(),
-    uid: reader.text(),
-    generation: reader.uint(),
-    endpoints: reader.list(() => ({ address: reader.text(), weight: reader.uint() })),
-  }));
-  return { kind: 'set-zones', revision, zones };
-}
-
 function readCommand(reader: ByteReader): Command {
   const kind = reader.oneOf(kinds);
   switch (kind) {
@@ -289,6 +277,11 @@ function readRareCommand(reader: ByteReader, kind: RareKind): Command {
       return readRegistration(reader, kind);
     case 'set-zones':
       return readZones(reader);
+    case 'join-group':
+    case 'leave-group':
+      return readChange(reader, kind);
+    case 'push-group':
+      return readPushGroup(reader);
   }
 }
 

@@ -132,6 +132,23 @@ export interface BroadcastCommand {
   readonly openids: readonly string[];
 }
 
+/** Puts sessions into a group or takes them out; those that are not here are named in the outcome. */
+export interface ChangeGroupCommand {
+  readonly kind: 'join-group' | 'leave-group';
+  readonly group: string;
+  readonly openids: readonly string[];
+  readonly sessionIds: readonly string[];
+}
+
+/** A broadcast to the sessions of one group. */
+export interface PushGroupCommand {
+  readonly kind: 'push-group';
+  readonly identity: PushIdentity;
+  readonly body: MessageBody;
+  readonly ttlMs: number;
+  readonly group: string;
+}
+
 export interface AckCommand {
   readonly kind: 'ack';
   readonly sessionId: string;
@@ -198,4 +215,6 @@ export type Command =
   | PromoteCommand
   | RegisterZoneCommand
   | UnregisterZoneCommand
-  | SetZonesCommand;
+  | SetZonesCommand
+  | ChangeGroupCommand
+  | PushGroupCommand;

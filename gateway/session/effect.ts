@@ -8,7 +8,8 @@ export type Outcome =
   | AdmitOutcome
   | PushOutcome
   | BroadcastOutcome
-  | { readonly kind: 'zones'; readonly revision: number };
+  | { readonly kind: 'zones'; readonly revision: number }
+  | { readonly kind: 'members'; readonly changed: number; readonly missing: readonly string[] };
 
 export interface StartedOutcome {
   readonly kind: 'started';

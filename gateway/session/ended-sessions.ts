@@ -19,6 +19,10 @@ export class EndedSessions {
     this.#codes.set(sessionId, code);
   }
 
+  has(sessionId: string): boolean {
+    return this.#codes.has(sessionId);
+  }
+
   /** The code for a resume of a session that is not there: only codes that stop it from resuming again. */
   resumeCode(sessionId: string): number {
     const code = this.#codes.get(sessionId);

@@ -2,8 +2,11 @@ import { type ByteReader, CorruptBytesError } from '../lib/byte-reader.ts';
 import type { ByteWriter } from '../lib/byte-writer.ts';
 import type { PushIdentity, PushOrderKind, SecondLogin, ShardLimits } from './command.ts';
 
-/** The newest format of commands and images, and the oldest that is still read and written (rule 9). */
-export const logFormat = { newest: 1, oldest: 1 } as const;
+/**
+ * The newest format of commands and images, and the oldest that is still read and written (rule 9). Format 2 adds groups;
+ * what needs none of it is written as format 1, which a peer of the release before reads.
+ */
+export const logFormat = { newest: 2, groups: 2, oldest: 1 } as const;
 
 /** @throws CorruptBytesError for a format this release does not read. */
 export function expectFormat(reader: ByteReader): void {

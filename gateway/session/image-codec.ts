@@ -9,7 +9,7 @@ import {
   writeIdentity,
   writeLimits,
 } from './field-codec.ts';
-import type { PushAnswer } from './push-dedupe.ts';
+import { readAnswer, writeAnswer } from './push-answer-codec.ts';
 import type { BeginImage, EntryImage, HeldImage, SessionImage, SnapshotImage, ZoneImage } from './snapshot-images.ts';
 
 /** What a byte stands for: only ever append to these. */
@@ -22,20 +22,10 @@ const kinds = [
   'session',
   'sessions-done',
   'end',
-] as const satisfies readonly SnapshotImage['kind'][];
+  // A session as in format 1, and its groups.
+  'session-in-groups',
+] as const;
 const sessionStates = ['inited', 'normal', 'closed'] as const satisfies readonly SessionImage['state'][];
-const statuses = [
-  'ok',
-  'not-primary',
-  'no-session',
-  'queue-full',
-  'too-large',
-  'overloaded',
-  'invalid',
-  'expired',
-  'unknown',
-] as const satisfies readonly PushAnswer['status'][];
-
 const writer = new ByteWriter();
 
 /**
@@ -48,14 +38,26 @@ export function encodeImages(
   bytesMax: number,
   more: () => boolean,
 ): { readonly bytes: Uint8Array<ArrayBuffer>; readonly done: boolean } {
-  writer.byte(logFormat.newest);
+  let format: number = logFormat.oldest;
+  writer.byte(format);
+  const end = (done: boolean) => {
+    const bytes = writer.take();
+    bytes[0] = format;
+    return { bytes, done };
+  };
   for (;;) {
     const next = images.next();
-    if (next.done === true) return { bytes: writer.take(), done: true };
-    writer.byte(kinds.indexOf(next.value.kind));
+    if (next.done === true) return end(true);
+    const kind = kindOf(next.value);
+    if (kind === 'session-in-groups') format = logFormat.groups;
+    writer.byte(kinds.indexOf(kind));
     writeImage(next.value);
-    if (writer.length >= bytesMax || !more()) return { bytes: writer.take(), done: false };
+    if (writer.length >= bytesMax || !more()) return end(false);
   }
+}
+
+function kindOf(image: SnapshotImage): (typeof kinds)[number] {
+  return image.kind === 'session' && image.groups.length > 0 ? 'session-in-groups' : image.kind;
 }
 
 /** @throws CorruptBytesError when the bytes are not images in a format this release reads. */
@@ -73,7 +75,7 @@ function writeImage(image: SnapshotImage): void {
       return writeBegin(image);
     case 'push-id':
       writer.text(image.pushId);
-      writeAnswer(image.answer);
+      writeAnswer(writer, image.answer);
       writer.uint(image.expiresAtMs);
       return writer.uint(image.index);
     case 'producer':
@@ -81,7 +83,7 @@ function writeImage(image: SnapshotImage): void {
       for (const n of [image.highest, image.lastUsedMs, image.lastIndex, image.endsAtMs]) writer.uint(n);
       return writer.list(image.answers, ({ number, answer }) => {
         writer.uint(number);
-        writeAnswer(answer);
+        writeAnswer(writer, answer);
       });
     case 'push-ids-done':
     case 'pushes-done':
@@ -120,6 +122,8 @@ function readImage(reader: ByteReader): SnapshotImage {
       return { kind };
     case 'session':
       return readSession(reader);
+    case 'session-in-groups':
+      return { ...readSession(reader), groups: reader.list(() => reader.text()) };
     case 'sessions-done':
       return { kind, ordinal: reader.uint() };
     case 'end': {
@@ -127,30 +131,6 @@ function readImage(reader: ByteReader): SnapshotImage {
       return { kind, hash, ended: reader.list(() => ({ sessionId: reader.text(), code: reader.uint() })) };
     }
   }
-}
-
-function writeAnswer(answer: PushAnswer): void {
-  writer.boolean(answer.kind === 'broadcast');
-  writer.byte(statuses.indexOf(answer.status));
-  writer.boolean(answer.repeated);
-  if (answer.kind === 'broadcast') {
-    writer.uint(answer.matched);
-    return writer.uint(answer.accepted);
-  }
-  writer.text(answer.sessionId);
-  writer.uint(answer.seqId);
-  writer.uint(answer.heldIndex ?? 0);
-}
-
-function readAnswer(reader: ByteReader): PushAnswer {
-  const isBroadcast = reader.boolean();
-  const status = reader.oneOf(statuses);
-  const repeated = reader.boolean();
-  if (isBroadcast) return { kind: 'broadcast', status, repeated, matched: reader.uint(), accepted: reader.uint() };
-  const sessionId = reader.text();
-  const seqId = reader.uint();
-  const heldIndex = reader.uint();
-  return { kind: 'push', status, sessionId, seqId, repeated, ...(heldIndex === 0 ? {} : { heldIndex }) };
 }
 
 function writeBegin(image: BeginImage): void {
@@ -225,6 +205,7 @@ function writeSession(image: SessionImage): void {
   });
   writer.list(image.entries, writeEntry);
   writer.list(image.held, writeHeld);
+  if (image.groups.length > 0) writer.list(image.groups, (group) => writer.text(group));
 }
 
 function readSession(reader: ByteReader): SessionImage {
@@ -248,7 +229,7 @@ function readSession(reader: ByteReader): SessionImage {
   const epochEnds = reader.list(() => ({ epoch: reader.uint(), endSeqId: reader.uint() }));
   const entries = reader.list(() => readEntry(reader));
   const held = reader.list(() => readHeld(reader));
-  const lists = { open, returned, epochEnds, entries, held };
+  const lists = { open, returned, epochEnds, entries, held, groups: [] };
   return { kind: 'session', ...names, ...bindings, resumeEndsAtMs, ackUpTo, endsKnownFrom, requests, ...lists };
 }
 

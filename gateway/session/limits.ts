@@ -24,5 +24,9 @@ export const epochEndsMax = 8;
 export const returnedRequestsMax = 64;
 /** Deadlines one tick may run; the rest waits for the next, so that no tick stops the event loop for long. */
 export const deadlinesPerTickMax = 4_096;
+/** Named sets of sessions, counted in one shard. */
+export const groupsMax = 100_000;
+export const groupMembersMax = 100_000;
+export const groupsPerSessionMax = 64;
 export const zonesMax = 1_000;
 export const zoneEndpointsMax = 256;

@@ -1,5 +1,5 @@
 import { ErrorCode } from '../protocol/error-codes.ts';
-import type { BroadcastCommand, LogIndex, PushCommand, PushIdentity } from './command.ts';
+import type { BroadcastCommand, LogIndex, PushCommand, PushGroupCommand, PushIdentity } from './command.ts';
 import type { BroadcastOutcome, Effect, PushOutcome, PushRefusal } from './effect.ts';
 import { hold, mustWait } from './held-pushes.ts';
 import { noRequest } from './ordered-queue.ts';
@@ -57,23 +57,42 @@ export function broadcast(
   index: LogIndex,
   effects: Effect[],
 ): BroadcastOutcome {
+  return toMany(state, command, () => matching(state, command), index, effects);
+}
+
+/** A broadcast to one group. */
+export function pushGroup(
+  state: ShardState,
+  command: PushGroupCommand,
+  index: LogIndex,
+  effects: Effect[],
+): BroadcastOutcome {
+  return toMany(state, command, () => state.groups.members(command.group), index, effects);
+}
+
+function toMany(
+  state: ShardState,
+  command: BroadcastCommand | PushGroupCommand,
+  targets: () => readonly Session[],
+  index: LogIndex,
+  effects: Effect[],
+): BroadcastOutcome {
   const seen = look(state, command.identity);
   if (seen === 'invalid' || seen === 'unknown' || seen === 'overloaded') return broadcastRefused(seen);
   if (seen !== 'new') return seen.kind === 'broadcast' ? { ...seen, repeated: true } : broadcastRefused('invalid');
-  const outcome = placeBroadcast(state, command, index, effects);
+  const outcome = placeOnAll(state, command, targets(), index, effects);
   remember(state, command.identity, outcome, index);
   return outcome;
 }
 
-function placeBroadcast(
+function placeOnAll(
   state: ShardState,
-  command: BroadcastCommand,
+  { body, ttlMs }: BroadcastCommand | PushGroupCommand,
+  targets: readonly Session[],
   index: LogIndex,
   effects: Effect[],
 ): BroadcastOutcome {
-  const { body, ttlMs } = command;
   if (body.length > state.limits.queueBytesMax) return broadcastRefused('too-large');
-  const targets = matching(state, command);
   // For all or for none: which sessions would get it must not depend on an order.
   if (state.queueBytes + targets.length * body.length > state.limits.totalQueueBytesMax) {
     state.totalLimitHits += 1;

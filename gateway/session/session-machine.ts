@@ -1,7 +1,16 @@
 import { ErrorCode } from '../protocol/error-codes.ts';
-import type { AckCommand, CloseCommand, Command, ConfirmCommand, DetachCommand, LogIndex } from './command.ts';
+import type {
+  AckCommand,
+  CloseCommand,
+  Command,
+  ConfirmCommand,
+  DetachCommand,
+  LogIndex,
+  PushIdentity,
+} from './command.ts';
 import type { Effect, Endpoint, Outcome } from './effect.ts';
-import { broadcast, push } from './pushes.ts';
+import { joinGroup, leaveGroup } from './groups.ts';
+import { broadcast, push, pushGroup } from './pushes.ts';
 import { admit, answer, withdraw } from './requests.ts';
 import type { Session } from './session.ts';
 import { ShardState } from './shard-state.ts';
@@ -78,6 +87,8 @@ export class SessionMachine {
         return push(this.state, command, index, effects);
       case 'broadcast':
         return broadcast(this.state, command, index, effects);
+      case 'push-group':
+        return pushGroup(this.state, command, index, effects);
       case 'tick':
         tick(this.state, command, index, effects);
         return done;
@@ -87,7 +98,7 @@ export class SessionMachine {
   }
 
   #applyRare(
-    command: Exclude<Command, { kind: 'admit' | 'answer' | 'ack' | 'push' | 'broadcast' | 'tick' }>,
+    command: Exclude<Command, { kind: 'admit' | 'answer' | 'ack' | 'push' | 'broadcast' | 'push-group' | 'tick' }>,
     effects: Effect[],
   ): Outcome {
     switch (command.kind) {
@@ -113,6 +124,10 @@ export class SessionMachine {
         return unregisterZone(this.state, command, effects);
       case 'set-zones':
         return setZones(this.state, command, effects);
+      case 'join-group':
+        return joinGroup(this.state, command);
+      case 'leave-group':
+        return leaveGroup(this.state, command);
     }
   }
 
@@ -165,12 +180,27 @@ export class SessionMachine {
     return this.state.limits;
   }
 
+  /** All sessions, in no order that means anything. */
+  all(): Iterable<SessionView> {
+    return this.state.sessions.values();
+  }
+
   session(sessionId: string): SessionView | undefined {
     return this.state.sessions.get(sessionId);
   }
 
+  /** It was here, and why it ended is known. */
+  hasEnded(sessionId: string): boolean {
+    return this.state.ended.has(sessionId);
+  }
+
   sessionOf(openid: string): SessionView | undefined {
     return this.state.byOpenid.get(openid);
+  }
+
+  /** Whether a repeat of this push would get its first answer. */
+  remembers(identity: PushIdentity): boolean {
+    return this.state.dedupe.find(identity) !== 'new';
   }
 
   counts(): SessionCounts {

@@ -66,6 +66,8 @@ export class Session {
   heldBytes = 0;
   /** Numbers that were given back (withdrawn, or open when a primary died): they may be sent again. */
   returned: Set<number> | undefined;
+  /** The groups it is in; undefined when there are none. */
+  groups: Set<string> | undefined;
   epochEnds: EpochEnd[] = [];
   /** For older epochs than this the end is not known. */
   endsKnownFrom: number;

@@ -2,6 +2,7 @@ import type { LogIndex, MessageBody, ShardLimits } from './command.ts';
 import { type Deadline, Deadlines } from './deadlines.ts';
 import type { Effect } from './effect.ts';
 import { EndedSessions } from './ended-sessions.ts';
+import { Groups } from './groups.ts';
 import { defaultShardLimits } from './limits.ts';
 import type { AnsweredRequest, QueueEntry } from './ordered-queue.ts';
 import { PushDedupe } from './push-dedupe.ts';
@@ -33,6 +34,7 @@ export class ShardState {
   readonly dedupe = new PushDedupe();
   readonly ended = new EndedSessions();
   readonly zones = new ZoneRegistrations();
+  readonly groups = new Groups();
   readonly hash = new StateHash();
   /** What a copy under way still lacks: it follows commands for the sessions it has, and makes none (rule 10). */
   importing: 'push-ids' | 'producers' | 'sessions' | 'rest' | undefined;
@@ -58,6 +60,7 @@ export class ShardState {
     this.queueMessages -= session.queue.length + session.heldCount;
     this.queueBytes -= session.queueBytes;
     this.#cancelAll(session);
+    this.groups.removeAll(session);
     session.state = 'closed';
     session.connection = undefined;
     this.ended.add(session.sessionId, code);

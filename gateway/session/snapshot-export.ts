@@ -92,6 +92,7 @@ function sessionImage(session: Session): SessionImage {
     epochEnds: [...session.epochEnds],
     entries: entryImages(session),
     held: heldImages(session),
+    groups: [...(session.groups ?? [])],
   };
 }
 

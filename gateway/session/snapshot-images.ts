@@ -79,6 +79,7 @@ export interface SessionImage {
   /** In order, without holes, from `ackUpTo + 1`. */
   readonly entries: readonly EntryImage[];
   readonly held: readonly HeldImage[];
+  readonly groups: readonly string[];
 }
 
 export interface EntryImage extends AnsweredRequest {

@@ -87,6 +87,7 @@ function importSession(state: ShardState, image: SessionImage): void {
   for (const entry of image.entries) importEntry(state, session, entry);
   for (const push of image.held) importHeld(state, session, push);
   state.addSession(session);
+  for (const group of image.groups) state.groups.add(group, session);
 }
 
 function importEntry(state: ShardState, session: Session, image: EntryImage): void {

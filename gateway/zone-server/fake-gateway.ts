@@ -26,6 +26,8 @@ export interface FakePush {
   readonly request?: UnicastPushRequest;
 }
 
+const notAsked = { code: status.UNIMPLEMENTED };
+
 /** A gateway's `GatewayService` over real gRPC: takes registrations and pushes, and does as its fields say. */
 export class FakeGateway {
   readonly registrations: RegisterUpstreamRequest[] = [];
@@ -82,6 +84,10 @@ export class FakeGateway {
         );
       },
       pushStream: (call) => this.#pushStream(call),
+      groupPush: (_call, callback) => callback(notAsked, null),
+      joinGroup: (_call, callback) => callback(notAsked, null),
+      leaveGroup: (_call, callback) => callback(notAsked, null),
+      presence: (_call, callback) => callback(notAsked, null),
     };
     this.#server.addService(GatewayServiceService, service);
     this.port = await new Promise((resolve, reject) => {

@@ -1,7 +1,8 @@
 import type { ChannelCredentials } from '@grpc/grpc-js';
 import { GatewayServiceClient } from '../../proto/gen/upstream.ts';
 
-const learnedMax = 16;
+/** A fleet has many gateways. */
+const learnedMax = 1_024;
 
 /** The gateways a zone knows: those it was given and those they named; one connection each, and which is primary. */
 export class GatewayDirectory {
@@ -11,6 +12,7 @@ export class GatewayDirectory {
   #learned: string[] = [];
   #primary = '';
   #primaryEpoch = 0;
+  #primaryPair = '';
 
   constructor(configured: readonly string[], credentials: (address: string) => ChannelCredentials) {
     this.configured = [...new Set(configured)];
@@ -46,9 +48,14 @@ export class GatewayDirectory {
     return client;
   }
 
-  /** This gateway accepted a registration; one of a lower epoch is a deposed primary and changes nothing. */
-  accepted(address: string, epoch: number): void {
+  /**
+   * This gateway accepted a registration; one of a lower epoch is a deposed primary and changes nothing. Primaries of other
+   * pairs are as good, and epochs do not compare between pairs: the first one stays.
+   */
+  accepted(address: string, epoch: number, pairId = ''): void {
+    if (this.#primary !== '' && pairId !== this.#primaryPair) return;
     if (epoch < this.#primaryEpoch && address !== this.#primary) return;
+    this.#primaryPair = pairId;
     this.#primary = address;
     this.#primaryEpoch = epoch;
   }
@@ -57,6 +64,7 @@ export class GatewayDirectory {
   refused(address: string): void {
     if (this.primary !== address) return;
     const all = this.addresses;
+    this.#primaryPair = '';
     this.#primary = all[(all.indexOf(address) + 1) % all.length] ?? '';
   }
 

@@ -114,7 +114,7 @@ export class Registrar {
     }
     subscription.registered = true;
     subscription.failures = 0;
-    this.#directory.accepted(address, Number(response.epoch));
+    this.#directory.accepted(address, Number(response.epoch), response.pairId);
     for (const resolve of this.#waiting.splice(0)) resolve();
     const leaseMs = response.leaseMs === 0 ? leaseDefaultMs : response.leaseMs;
     this.#again(subscription, Math.max(keepaliveMinMs, leaseMs / 3));

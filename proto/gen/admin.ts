@@ -36,6 +36,8 @@ export interface GatewayStatus {
   zonesRevision: bigint;
   connections: number;
   sessions: number;
+  fleetMapVersion: bigint;
+  pairId: string;
 }
 
 export interface ShardStatus {
@@ -170,6 +172,30 @@ export interface KickSessionResponse {
   error: Error | undefined;
 }
 
+/** The pairs of one service. Users are spread over the active ones by weight; a draining one keeps what it has until that moves. */
+export interface FleetMap {
+  version: bigint;
+  pairs: FleetPair[];
+}
+
+export interface FleetPair {
+  id: string;
+  clientEndpoints: string[];
+  zoneEndpoints: string[];
+  weight: number;
+  draining: boolean;
+}
+
+export interface SetFleetMapRequest {
+  map: FleetMap | undefined;
+}
+
+export interface SetFleetMapResponse {
+  success: boolean;
+  error: Error | undefined;
+  version: bigint;
+}
+
 function createBaseWatchRequest(): WatchRequest {
   return { intervalMs: 0 };
 }
@@ -239,6 +265,8 @@ function createBaseGatewayStatus(): GatewayStatus {
     zonesRevision: 0n,
     connections: 0,
     sessions: 0,
+    fleetMapVersion: 0n,
+    pairId: "",
   };
 }
 
@@ -282,6 +310,15 @@ export const GatewayStatus: MessageFns<GatewayStatus> = {
     }
     if (message.sessions !== 0) {
       writer.uint32(88).uint32(message.sessions);
+    }
+    if (message.fleetMapVersion !== 0n) {
+      if (BigInt.asUintN(64, message.fleetMapVersion) !== message.fleetMapVersion) {
+        throw new globalThis.Error("value provided for field message.fleetMapVersion of type uint64 too large");
+      }
+      writer.uint32(160).uint64(message.fleetMapVersion);
+    }
+    if (message.pairId !== "") {
+      writer.uint32(170).string(message.pairId);
     }
     return writer;
   },
@@ -395,6 +432,22 @@ export const GatewayStatus: MessageFns<GatewayStatus> = {
             message.sessions = reader.uint32();
             continue;
           }
+          case 20: {
+            if (tag !== 160) {
+              break;
+            }
+
+            message.fleetMapVersion = reader.uint64() as bigint;
+            continue;
+          }
+          case 21: {
+            if (tag !== 170) {
+              break;
+            }
+
+            message.pairId = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -428,6 +481,10 @@ export const GatewayStatus: MessageFns<GatewayStatus> = {
       : 0n;
     message.connections = object.connections ?? 0;
     message.sessions = object.sessions ?? 0;
+    message.fleetMapVersion = (object.fleetMapVersion !== undefined && object.fleetMapVersion !== null)
+      ? BigInt(object.fleetMapVersion)
+      : 0n;
+    message.pairId = object.pairId ?? "";
     return message;
   },
 };
@@ -2243,6 +2300,316 @@ export const KickSessionResponse: MessageFns<KickSessionResponse> = {
   },
 };
 
+function createBaseFleetMap(): FleetMap {
+  return { version: 0n, pairs: [] };
+}
+
+export const FleetMap: MessageFns<FleetMap> = {
+  encode(message: FleetMap, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.version !== 0n) {
+      if (BigInt.asUintN(64, message.version) !== message.version) {
+        throw new globalThis.Error("value provided for field message.version of type uint64 too large");
+      }
+      writer.uint32(8).uint64(message.version);
+    }
+    for (const v of message.pairs) {
+      FleetPair.encode(v!, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FleetMap {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFleetMap();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.version = reader.uint64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.pairs.push(FleetPair.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<FleetMap>, I>>(base?: I): FleetMap {
+    return FleetMap.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<FleetMap>, I>>(object: I): FleetMap {
+    const message = createBaseFleetMap();
+    message.version = (object.version !== undefined && object.version !== null) ? BigInt(object.version) : 0n;
+    message.pairs = object.pairs?.map((e) => FleetPair.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseFleetPair(): FleetPair {
+  return { id: "", clientEndpoints: [], zoneEndpoints: [], weight: 0, draining: false };
+}
+
+export const FleetPair: MessageFns<FleetPair> = {
+  encode(message: FleetPair, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== "") {
+      writer.uint32(10).string(message.id);
+    }
+    for (const v of message.clientEndpoints) {
+      writer.uint32(18).string(v!);
+    }
+    for (const v of message.zoneEndpoints) {
+      writer.uint32(26).string(v!);
+    }
+    if (message.weight !== 0) {
+      writer.uint32(32).uint32(message.weight);
+    }
+    if (message.draining !== false) {
+      writer.uint32(40).bool(message.draining);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FleetPair {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFleetPair();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.clientEndpoints.push(reader.string());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.zoneEndpoints.push(reader.string());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.weight = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.draining = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<FleetPair>, I>>(base?: I): FleetPair {
+    return FleetPair.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<FleetPair>, I>>(object: I): FleetPair {
+    const message = createBaseFleetPair();
+    message.id = object.id ?? "";
+    message.clientEndpoints = object.clientEndpoints?.map((e) => e) || [];
+    message.zoneEndpoints = object.zoneEndpoints?.map((e) => e) || [];
+    message.weight = object.weight ?? 0;
+    message.draining = object.draining ?? false;
+    return message;
+  },
+};
+
+function createBaseSetFleetMapRequest(): SetFleetMapRequest {
+  return { map: undefined };
+}
+
+export const SetFleetMapRequest: MessageFns<SetFleetMapRequest> = {
+  encode(message: SetFleetMapRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.map !== undefined) {
+      FleetMap.encode(message.map, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SetFleetMapRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSetFleetMapRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.map = FleetMap.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<SetFleetMapRequest>, I>>(base?: I): SetFleetMapRequest {
+    return SetFleetMapRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<SetFleetMapRequest>, I>>(object: I): SetFleetMapRequest {
+    const message = createBaseSetFleetMapRequest();
+    message.map = (object.map !== undefined && object.map !== null) ? FleetMap.fromPartial(object.map) : undefined;
+    return message;
+  },
+};
+
+function createBaseSetFleetMapResponse(): SetFleetMapResponse {
+  return { success: false, error: undefined, version: 0n };
+}
+
+export const SetFleetMapResponse: MessageFns<SetFleetMapResponse> = {
+  encode(message: SetFleetMapResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.success !== false) {
+      writer.uint32(8).bool(message.success);
+    }
+    if (message.error !== undefined) {
+      Error.encode(message.error, writer.uint32(18).fork()).join();
+    }
+    if (message.version !== 0n) {
+      if (BigInt.asUintN(64, message.version) !== message.version) {
+        throw new globalThis.Error("value provided for field message.version of type uint64 too large");
+      }
+      writer.uint32(24).uint64(message.version);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SetFleetMapResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSetFleetMapResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.success = reader.bool();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.error = Error.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.version = reader.uint64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<SetFleetMapResponse>, I>>(base?: I): SetFleetMapResponse {
+    return SetFleetMapResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<SetFleetMapResponse>, I>>(object: I): SetFleetMapResponse {
+    const message = createBaseSetFleetMapResponse();
+    message.success = object.success ?? false;
+    message.error = (object.error !== undefined && object.error !== null) ? Error.fromPartial(object.error) : undefined;
+    message.version = (object.version !== undefined && object.version !== null) ? BigInt(object.version) : 0n;
+    return message;
+  },
+};
+
 export type AdminServiceService = typeof AdminServiceService;
 export const AdminServiceService = {
   watch: {
@@ -2320,6 +2687,15 @@ export const AdminServiceService = {
     responseSerialize: (value: KickSessionResponse): Buffer => Buffer.from(KickSessionResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): KickSessionResponse => KickSessionResponse.decode(value),
   },
+  setFleetMap: {
+    path: "/gatesvr.v1.AdminService/SetFleetMap" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: SetFleetMapRequest): Buffer => Buffer.from(SetFleetMapRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): SetFleetMapRequest => SetFleetMapRequest.decode(value),
+    responseSerialize: (value: SetFleetMapResponse): Buffer => Buffer.from(SetFleetMapResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): SetFleetMapResponse => SetFleetMapResponse.decode(value),
+  },
 } as const;
 
 export interface AdminServiceServer extends UntypedServiceImplementation {
@@ -2331,6 +2707,7 @@ export interface AdminServiceServer extends UntypedServiceImplementation {
   drain: handleUnaryCall<DrainRequest, DrainResponse>;
   listSessions: handleUnaryCall<ListSessionsRequest, ListSessionsResponse>;
   kickSession: handleUnaryCall<KickSessionRequest, KickSessionResponse>;
+  setFleetMap: handleUnaryCall<SetFleetMapRequest, SetFleetMapResponse>;
 }
 
 export interface AdminServiceClient extends Client {
@@ -2444,6 +2821,21 @@ export interface AdminServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: KickSessionResponse) => void,
+  ): ClientUnaryCall;
+  setFleetMap(
+    request: SetFleetMapRequest,
+    callback: (error: ServiceError | null, response: SetFleetMapResponse) => void,
+  ): ClientUnaryCall;
+  setFleetMap(
+    request: SetFleetMapRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: SetFleetMapResponse) => void,
+  ): ClientUnaryCall;
+  setFleetMap(
+    request: SetFleetMapRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: SetFleetMapResponse) => void,
   ): ClientUnaryCall;
 }
 

@@ -140,6 +140,7 @@ export interface RegisterUpstreamResponse {
   leaseMs: number;
   epoch: bigint;
   endpoints: string[];
+  pairId: string;
 }
 
 export interface UnregisterUpstreamRequest {
@@ -204,6 +205,7 @@ export interface BroadcastPushResponse {
   error: Error | undefined;
   pushId: string;
   accepted: number;
+  pairs: PairPushResult[];
 }
 
 export interface PushBatch {
@@ -213,10 +215,10 @@ export interface PushBatch {
 }
 
 export interface PushItem {
-  item:
-    | { $case: "unicast"; value: UnicastPushRequest }
-    | { $case: "broadcast"; value: BroadcastPushRequest }
-    | undefined;
+  item: { $case: "unicast"; value: UnicastPushRequest } | { $case: "broadcast"; value: BroadcastPushRequest } | {
+    $case: "group";
+    value: GroupPushRequest;
+  } | undefined;
 }
 
 export interface PushResultBatch {
@@ -228,6 +230,71 @@ export interface PushResult {
     | { $case: "unicast"; value: UnicastPushResponse }
     | { $case: "broadcast"; value: BroadcastPushResponse }
     | undefined;
+}
+
+/** What each pair of a fleet did with a broadcast; status of the whole is OK only if it is OK at each. */
+export interface PairPushResult {
+  pairId: string;
+  status: PushStatus;
+  matched: number;
+  accepted: number;
+  epoch: bigint;
+  level: PushLevel;
+}
+
+export interface GroupMembersRequest {
+  group: string;
+  openids: string[];
+  sessionIds: string[];
+}
+
+/** missing: openids and session ids that have no session now. A request that is refused changed nothing at the pairs that refused it. */
+export interface GroupMembersResponse {
+  success: boolean;
+  error: Error | undefined;
+  changed: number;
+  missing: string[];
+}
+
+export interface GroupPushRequest {
+  pushId: string;
+  group: string;
+  data: Buffer;
+  headers: { [key: string]: string };
+  level: PushLevel;
+  ttlMs: number;
+}
+
+export interface GroupPushRequest_HeadersEntry {
+  key: string;
+  value: string;
+}
+
+export interface PresenceRequest {
+  openids: string[];
+  counts: boolean;
+}
+
+/** complete is false when a pair could not be asked: whoever is not listed as online may be so there. */
+export interface PresenceResponse {
+  users: UserPresence[];
+  pairs: PairPresence[];
+  complete: boolean;
+}
+
+export interface UserPresence {
+  openid: string;
+  online: boolean;
+  connected: boolean;
+  pairId: string;
+  sessionId: string;
+}
+
+export interface PairPresence {
+  pairId: string;
+  reachable: boolean;
+  sessions: number;
+  connected: number;
 }
 
 function createBaseUpstreamRequest(): UpstreamRequest {
@@ -919,7 +986,7 @@ export const RegisterUpstreamRequest: MessageFns<RegisterUpstreamRequest> = {
 };
 
 function createBaseRegisterUpstreamResponse(): RegisterUpstreamResponse {
-  return { success: false, error: undefined, leaseMs: 0, epoch: 0n, endpoints: [] };
+  return { success: false, error: undefined, leaseMs: 0, epoch: 0n, endpoints: [], pairId: "" };
 }
 
 export const RegisterUpstreamResponse: MessageFns<RegisterUpstreamResponse> = {
@@ -941,6 +1008,9 @@ export const RegisterUpstreamResponse: MessageFns<RegisterUpstreamResponse> = {
     }
     for (const v of message.endpoints) {
       writer.uint32(42).string(v!);
+    }
+    if (message.pairId !== "") {
+      writer.uint32(50).string(message.pairId);
     }
     return writer;
   },
@@ -998,6 +1068,14 @@ export const RegisterUpstreamResponse: MessageFns<RegisterUpstreamResponse> = {
             message.endpoints.push(reader.string());
             continue;
           }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.pairId = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1020,6 +1098,7 @@ export const RegisterUpstreamResponse: MessageFns<RegisterUpstreamResponse> = {
     message.leaseMs = object.leaseMs ?? 0;
     message.epoch = (object.epoch !== undefined && object.epoch !== null) ? BigInt(object.epoch) : 0n;
     message.endpoints = object.endpoints?.map((e) => e) || [];
+    message.pairId = object.pairId ?? "";
     return message;
   },
 };
@@ -1771,7 +1850,7 @@ export const BroadcastPushRequest_HeadersEntry: MessageFns<BroadcastPushRequest_
 };
 
 function createBaseBroadcastPushResponse(): BroadcastPushResponse {
-  return { status: 0, matched: 0, epoch: 0n, level: 0, error: undefined, pushId: "", accepted: 0 };
+  return { status: 0, matched: 0, epoch: 0n, level: 0, error: undefined, pushId: "", accepted: 0, pairs: [] };
 }
 
 export const BroadcastPushResponse: MessageFns<BroadcastPushResponse> = {
@@ -1799,6 +1878,9 @@ export const BroadcastPushResponse: MessageFns<BroadcastPushResponse> = {
     }
     if (message.accepted !== 0) {
       writer.uint32(56).uint32(message.accepted);
+    }
+    for (const v of message.pairs) {
+      PairPushResult.encode(v!, writer.uint32(66).fork()).join();
     }
     return writer;
   },
@@ -1872,6 +1954,14 @@ export const BroadcastPushResponse: MessageFns<BroadcastPushResponse> = {
             message.accepted = reader.uint32();
             continue;
           }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.pairs.push(PairPushResult.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1896,6 +1986,7 @@ export const BroadcastPushResponse: MessageFns<BroadcastPushResponse> = {
     message.error = (object.error !== undefined && object.error !== null) ? Error.fromPartial(object.error) : undefined;
     message.pushId = object.pushId ?? "";
     message.accepted = object.accepted ?? 0;
+    message.pairs = object.pairs?.map((e) => PairPushResult.fromPartial(e)) || [];
     return message;
   },
 };
@@ -1997,6 +2088,9 @@ export const PushItem: MessageFns<PushItem> = {
       case "broadcast":
         BroadcastPushRequest.encode(message.item.value, writer.uint32(18).fork()).join();
         break;
+      case "group":
+        GroupPushRequest.encode(message.item.value, writer.uint32(26).fork()).join();
+        break;
     }
     return writer;
   },
@@ -2030,6 +2124,14 @@ export const PushItem: MessageFns<PushItem> = {
             message.item = { $case: "broadcast", value: BroadcastPushRequest.decode(reader, reader.uint32()) };
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.item = { $case: "group", value: GroupPushRequest.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2057,6 +2159,12 @@ export const PushItem: MessageFns<PushItem> = {
       case "broadcast": {
         if (object.item?.value !== undefined && object.item?.value !== null) {
           message.item = { $case: "broadcast", value: BroadcastPushRequest.fromPartial(object.item.value) };
+        }
+        break;
+      }
+      case "group": {
+        if (object.item?.value !== undefined && object.item?.value !== null) {
+          message.item = { $case: "group", value: GroupPushRequest.fromPartial(object.item.value) };
         }
         break;
       }
@@ -2201,6 +2309,829 @@ export const PushResult: MessageFns<PushResult> = {
   },
 };
 
+function createBasePairPushResult(): PairPushResult {
+  return { pairId: "", status: 0, matched: 0, accepted: 0, epoch: 0n, level: 0 };
+}
+
+export const PairPushResult: MessageFns<PairPushResult> = {
+  encode(message: PairPushResult, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.pairId !== "") {
+      writer.uint32(10).string(message.pairId);
+    }
+    if (message.status !== 0) {
+      writer.uint32(16).int32(message.status);
+    }
+    if (message.matched !== 0) {
+      writer.uint32(24).uint32(message.matched);
+    }
+    if (message.accepted !== 0) {
+      writer.uint32(32).uint32(message.accepted);
+    }
+    if (message.epoch !== 0n) {
+      if (BigInt.asUintN(64, message.epoch) !== message.epoch) {
+        throw new globalThis.Error("value provided for field message.epoch of type uint64 too large");
+      }
+      writer.uint32(40).uint64(message.epoch);
+    }
+    if (message.level !== 0) {
+      writer.uint32(48).int32(message.level);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PairPushResult {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePairPushResult();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.pairId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.status = reader.int32() as any;
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.matched = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.accepted = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.epoch = reader.uint64() as bigint;
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.level = reader.int32() as any;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<PairPushResult>, I>>(base?: I): PairPushResult {
+    return PairPushResult.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<PairPushResult>, I>>(object: I): PairPushResult {
+    const message = createBasePairPushResult();
+    message.pairId = object.pairId ?? "";
+    message.status = object.status ?? 0;
+    message.matched = object.matched ?? 0;
+    message.accepted = object.accepted ?? 0;
+    message.epoch = (object.epoch !== undefined && object.epoch !== null) ? BigInt(object.epoch) : 0n;
+    message.level = object.level ?? 0;
+    return message;
+  },
+};
+
+function createBaseGroupMembersRequest(): GroupMembersRequest {
+  return { group: "", openids: [], sessionIds: [] };
+}
+
+export const GroupMembersRequest: MessageFns<GroupMembersRequest> = {
+  encode(message: GroupMembersRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.group !== "") {
+      writer.uint32(10).string(message.group);
+    }
+    for (const v of message.openids) {
+      writer.uint32(18).string(v!);
+    }
+    for (const v of message.sessionIds) {
+      writer.uint32(26).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GroupMembersRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGroupMembersRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.group = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.openids.push(reader.string());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.sessionIds.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<GroupMembersRequest>, I>>(base?: I): GroupMembersRequest {
+    return GroupMembersRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<GroupMembersRequest>, I>>(object: I): GroupMembersRequest {
+    const message = createBaseGroupMembersRequest();
+    message.group = object.group ?? "";
+    message.openids = object.openids?.map((e) => e) || [];
+    message.sessionIds = object.sessionIds?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseGroupMembersResponse(): GroupMembersResponse {
+  return { success: false, error: undefined, changed: 0, missing: [] };
+}
+
+export const GroupMembersResponse: MessageFns<GroupMembersResponse> = {
+  encode(message: GroupMembersResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.success !== false) {
+      writer.uint32(8).bool(message.success);
+    }
+    if (message.error !== undefined) {
+      Error.encode(message.error, writer.uint32(18).fork()).join();
+    }
+    if (message.changed !== 0) {
+      writer.uint32(24).uint32(message.changed);
+    }
+    for (const v of message.missing) {
+      writer.uint32(34).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GroupMembersResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGroupMembersResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.success = reader.bool();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.error = Error.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.changed = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.missing.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<GroupMembersResponse>, I>>(base?: I): GroupMembersResponse {
+    return GroupMembersResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<GroupMembersResponse>, I>>(object: I): GroupMembersResponse {
+    const message = createBaseGroupMembersResponse();
+    message.success = object.success ?? false;
+    message.error = (object.error !== undefined && object.error !== null) ? Error.fromPartial(object.error) : undefined;
+    message.changed = object.changed ?? 0;
+    message.missing = object.missing?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseGroupPushRequest(): GroupPushRequest {
+  return { pushId: "", group: "", data: Buffer.alloc(0), headers: {}, level: 0, ttlMs: 0 };
+}
+
+export const GroupPushRequest: MessageFns<GroupPushRequest> = {
+  encode(message: GroupPushRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.pushId !== "") {
+      writer.uint32(10).string(message.pushId);
+    }
+    if (message.group !== "") {
+      writer.uint32(18).string(message.group);
+    }
+    if (message.data.length !== 0) {
+      writer.uint32(26).bytes(message.data);
+    }
+    globalThis.Object.entries(message.headers).forEach(([key, value]: [string, string]) => {
+      GroupPushRequest_HeadersEntry.encode({ key: key as any, value }, writer.uint32(34).fork()).join();
+    });
+    if (message.level !== 0) {
+      writer.uint32(40).int32(message.level);
+    }
+    if (message.ttlMs !== 0) {
+      writer.uint32(48).uint32(message.ttlMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GroupPushRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGroupPushRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.pushId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.group = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.data = Buffer.from(reader.bytes());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            const entry4 = GroupPushRequest_HeadersEntry.decode(reader, reader.uint32());
+            if (entry4.value !== undefined) {
+              message.headers[entry4.key] = entry4.value;
+            }
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.level = reader.int32() as any;
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.ttlMs = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<GroupPushRequest>, I>>(base?: I): GroupPushRequest {
+    return GroupPushRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<GroupPushRequest>, I>>(object: I): GroupPushRequest {
+    const message = createBaseGroupPushRequest();
+    message.pushId = object.pushId ?? "";
+    message.group = object.group ?? "";
+    message.data = object.data ?? Buffer.alloc(0);
+    message.headers = (globalThis.Object.entries(object.headers ?? {}) as [string, string][]).reduce(
+      (acc: { [key: string]: string }, [key, value]: [string, string]) => {
+        if (value !== undefined) {
+          acc[key] = globalThis.String(value);
+        }
+        return acc;
+      },
+      {},
+    );
+    message.level = object.level ?? 0;
+    message.ttlMs = object.ttlMs ?? 0;
+    return message;
+  },
+};
+
+function createBaseGroupPushRequest_HeadersEntry(): GroupPushRequest_HeadersEntry {
+  return { key: "", value: "" };
+}
+
+export const GroupPushRequest_HeadersEntry: MessageFns<GroupPushRequest_HeadersEntry> = {
+  encode(message: GroupPushRequest_HeadersEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== "") {
+      writer.uint32(18).string(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GroupPushRequest_HeadersEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGroupPushRequest_HeadersEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<GroupPushRequest_HeadersEntry>, I>>(base?: I): GroupPushRequest_HeadersEntry {
+    return GroupPushRequest_HeadersEntry.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<GroupPushRequest_HeadersEntry>, I>>(
+    object: I,
+  ): GroupPushRequest_HeadersEntry {
+    const message = createBaseGroupPushRequest_HeadersEntry();
+    message.key = object.key ?? "";
+    message.value = object.value ?? "";
+    return message;
+  },
+};
+
+function createBasePresenceRequest(): PresenceRequest {
+  return { openids: [], counts: false };
+}
+
+export const PresenceRequest: MessageFns<PresenceRequest> = {
+  encode(message: PresenceRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.openids) {
+      writer.uint32(10).string(v!);
+    }
+    if (message.counts !== false) {
+      writer.uint32(16).bool(message.counts);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PresenceRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePresenceRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.openids.push(reader.string());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.counts = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<PresenceRequest>, I>>(base?: I): PresenceRequest {
+    return PresenceRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<PresenceRequest>, I>>(object: I): PresenceRequest {
+    const message = createBasePresenceRequest();
+    message.openids = object.openids?.map((e) => e) || [];
+    message.counts = object.counts ?? false;
+    return message;
+  },
+};
+
+function createBasePresenceResponse(): PresenceResponse {
+  return { users: [], pairs: [], complete: false };
+}
+
+export const PresenceResponse: MessageFns<PresenceResponse> = {
+  encode(message: PresenceResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.users) {
+      UserPresence.encode(v!, writer.uint32(10).fork()).join();
+    }
+    for (const v of message.pairs) {
+      PairPresence.encode(v!, writer.uint32(18).fork()).join();
+    }
+    if (message.complete !== false) {
+      writer.uint32(24).bool(message.complete);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PresenceResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePresenceResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.users.push(UserPresence.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.pairs.push(PairPresence.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.complete = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<PresenceResponse>, I>>(base?: I): PresenceResponse {
+    return PresenceResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<PresenceResponse>, I>>(object: I): PresenceResponse {
+    const message = createBasePresenceResponse();
+    message.users = object.users?.map((e) => UserPresence.fromPartial(e)) || [];
+    message.pairs = object.pairs?.map((e) => PairPresence.fromPartial(e)) || [];
+    message.complete = object.complete ?? false;
+    return message;
+  },
+};
+
+function createBaseUserPresence(): UserPresence {
+  return { openid: "", online: false, connected: false, pairId: "", sessionId: "" };
+}
+
+export const UserPresence: MessageFns<UserPresence> = {
+  encode(message: UserPresence, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.openid !== "") {
+      writer.uint32(10).string(message.openid);
+    }
+    if (message.online !== false) {
+      writer.uint32(16).bool(message.online);
+    }
+    if (message.connected !== false) {
+      writer.uint32(24).bool(message.connected);
+    }
+    if (message.pairId !== "") {
+      writer.uint32(34).string(message.pairId);
+    }
+    if (message.sessionId !== "") {
+      writer.uint32(42).string(message.sessionId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): UserPresence {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseUserPresence();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.openid = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.online = reader.bool();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.connected = reader.bool();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.pairId = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.sessionId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<UserPresence>, I>>(base?: I): UserPresence {
+    return UserPresence.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<UserPresence>, I>>(object: I): UserPresence {
+    const message = createBaseUserPresence();
+    message.openid = object.openid ?? "";
+    message.online = object.online ?? false;
+    message.connected = object.connected ?? false;
+    message.pairId = object.pairId ?? "";
+    message.sessionId = object.sessionId ?? "";
+    return message;
+  },
+};
+
+function createBasePairPresence(): PairPresence {
+  return { pairId: "", reachable: false, sessions: 0, connected: 0 };
+}
+
+export const PairPresence: MessageFns<PairPresence> = {
+  encode(message: PairPresence, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.pairId !== "") {
+      writer.uint32(10).string(message.pairId);
+    }
+    if (message.reachable !== false) {
+      writer.uint32(16).bool(message.reachable);
+    }
+    if (message.sessions !== 0) {
+      writer.uint32(24).uint32(message.sessions);
+    }
+    if (message.connected !== 0) {
+      writer.uint32(32).uint32(message.connected);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PairPresence {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePairPresence();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.pairId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.reachable = reader.bool();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.sessions = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.connected = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<PairPresence>, I>>(base?: I): PairPresence {
+    return PairPresence.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<PairPresence>, I>>(object: I): PairPresence {
+    const message = createBasePairPresence();
+    message.pairId = object.pairId ?? "";
+    message.reachable = object.reachable ?? false;
+    message.sessions = object.sessions ?? 0;
+    message.connected = object.connected ?? 0;
+    return message;
+  },
+};
+
 export type UpstreamServiceService = typeof UpstreamServiceService;
 export const UpstreamServiceService = {
   processRequest: {
@@ -2310,6 +3241,45 @@ export const GatewayServiceService = {
     responseSerialize: (value: PushResultBatch): Buffer => Buffer.from(PushResultBatch.encode(value).finish()),
     responseDeserialize: (value: Buffer): PushResultBatch => PushResultBatch.decode(value),
   },
+  joinGroup: {
+    path: "/gatesvr.v1.GatewayService/JoinGroup" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: GroupMembersRequest): Buffer => Buffer.from(GroupMembersRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): GroupMembersRequest => GroupMembersRequest.decode(value),
+    responseSerialize: (value: GroupMembersResponse): Buffer =>
+      Buffer.from(GroupMembersResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): GroupMembersResponse => GroupMembersResponse.decode(value),
+  },
+  leaveGroup: {
+    path: "/gatesvr.v1.GatewayService/LeaveGroup" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: GroupMembersRequest): Buffer => Buffer.from(GroupMembersRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): GroupMembersRequest => GroupMembersRequest.decode(value),
+    responseSerialize: (value: GroupMembersResponse): Buffer =>
+      Buffer.from(GroupMembersResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): GroupMembersResponse => GroupMembersResponse.decode(value),
+  },
+  groupPush: {
+    path: "/gatesvr.v1.GatewayService/GroupPush" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: GroupPushRequest): Buffer => Buffer.from(GroupPushRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): GroupPushRequest => GroupPushRequest.decode(value),
+    responseSerialize: (value: BroadcastPushResponse): Buffer =>
+      Buffer.from(BroadcastPushResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): BroadcastPushResponse => BroadcastPushResponse.decode(value),
+  },
+  presence: {
+    path: "/gatesvr.v1.GatewayService/Presence" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: PresenceRequest): Buffer => Buffer.from(PresenceRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): PresenceRequest => PresenceRequest.decode(value),
+    responseSerialize: (value: PresenceResponse): Buffer => Buffer.from(PresenceResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): PresenceResponse => PresenceResponse.decode(value),
+  },
 } as const;
 
 export interface GatewayServiceServer extends UntypedServiceImplementation {
@@ -2318,6 +3288,10 @@ export interface GatewayServiceServer extends UntypedServiceImplementation {
   unicastPush: handleUnaryCall<UnicastPushRequest, UnicastPushResponse>;
   broadcastPush: handleUnaryCall<BroadcastPushRequest, BroadcastPushResponse>;
   pushStream: handleBidiStreamingCall<PushBatch, PushResultBatch>;
+  joinGroup: handleUnaryCall<GroupMembersRequest, GroupMembersResponse>;
+  leaveGroup: handleUnaryCall<GroupMembersRequest, GroupMembersResponse>;
+  groupPush: handleUnaryCall<GroupPushRequest, BroadcastPushResponse>;
+  presence: handleUnaryCall<PresenceRequest, PresenceResponse>;
 }
 
 export interface GatewayServiceClient extends Client {
@@ -2384,6 +3358,66 @@ export interface GatewayServiceClient extends Client {
   pushStream(): ClientDuplexStream<PushBatch, PushResultBatch>;
   pushStream(options: Partial<CallOptions>): ClientDuplexStream<PushBatch, PushResultBatch>;
   pushStream(metadata: Metadata, options?: Partial<CallOptions>): ClientDuplexStream<PushBatch, PushResultBatch>;
+  joinGroup(
+    request: GroupMembersRequest,
+    callback: (error: ServiceError | null, response: GroupMembersResponse) => void,
+  ): ClientUnaryCall;
+  joinGroup(
+    request: GroupMembersRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: GroupMembersResponse) => void,
+  ): ClientUnaryCall;
+  joinGroup(
+    request: GroupMembersRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: GroupMembersResponse) => void,
+  ): ClientUnaryCall;
+  leaveGroup(
+    request: GroupMembersRequest,
+    callback: (error: ServiceError | null, response: GroupMembersResponse) => void,
+  ): ClientUnaryCall;
+  leaveGroup(
+    request: GroupMembersRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: GroupMembersResponse) => void,
+  ): ClientUnaryCall;
+  leaveGroup(
+    request: GroupMembersRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: GroupMembersResponse) => void,
+  ): ClientUnaryCall;
+  groupPush(
+    request: GroupPushRequest,
+    callback: (error: ServiceError | null, response: BroadcastPushResponse) => void,
+  ): ClientUnaryCall;
+  groupPush(
+    request: GroupPushRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: BroadcastPushResponse) => void,
+  ): ClientUnaryCall;
+  groupPush(
+    request: GroupPushRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: BroadcastPushResponse) => void,
+  ): ClientUnaryCall;
+  presence(
+    request: PresenceRequest,
+    callback: (error: ServiceError | null, response: PresenceResponse) => void,
+  ): ClientUnaryCall;
+  presence(
+    request: PresenceRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: PresenceResponse) => void,
+  ): ClientUnaryCall;
+  presence(
+    request: PresenceRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: PresenceResponse) => void,
+  ): ClientUnaryCall;
 }
 
 export const GatewayServiceClient = makeGenericClientConstructor(
