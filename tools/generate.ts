@@ -23,7 +23,23 @@ export function generatedFiles(): GeneratedFile[] {
     { path, text: `${head}${marker}\n${configTables()}` },
     apiFile('gatesvr'),
     apiFile('zone'),
+    chartCrd('gatesvr'),
+    chartCrd('zone'),
   ];
+}
+
+/** The CRD as a template of charts/gatesvr-crds: helm keeps it when the chart is removed, and knows its version. */
+function chartCrd(name: string): GeneratedFile {
+  const source = `crds/gatesvr.io_${name}s.yaml`;
+  const annotations = [
+    '  annotations:',
+    '    helm.sh/resource-policy: keep',
+    '    gatesvr.io/chart-version: {{ .Chart.Version | quote }}',
+  ];
+  const text = readFileSync(new URL(source, root), 'utf8');
+  const annotated = text.replace(/^metadata:\n {2}name: .*\n/m, (metadata) => `${metadata}${annotations.join('\n')}\n`);
+  const head = `{{- /* Generated from ${source}: npm run generate. Do not edit. */ -}}\n`;
+  return { path: `charts/gatesvr-crds/templates/${name}s.yaml`, text: head + annotated };
 }
 
 function apiFile(name: string): GeneratedFile {
