@@ -121,8 +121,6 @@ describe('loadConfig', () => {
 
   it('refuses what it knows by name and cannot do yet', () => {
     expect(problemsOf({ argv: ['--dev', '--transport=quiche'] }).join()).toMatch(/server\.transport: quiche.*quinn/);
-    const pair = ['--dev', '--backup-enabled', '--backup-arbiter=kubernetes'];
-    expect(problemsOf({ argv: pair }).join()).toMatch(/backup\.arbiter: kubernetes.*standalone/);
   });
 
   it('tells unknown variables without failing, as a Service named gatesvr injects some', () => {

@@ -22,6 +22,7 @@ import { ClientRates } from './overload/client-rates.ts';
 import { OverloadProtector } from './overload/protector.ts';
 import { clientRateOptions, protectorOptions } from './overload/settings.ts';
 import { createPair, type Pair, pairKey } from './pair.ts';
+import type { ConnectArbiter } from './pair-arbiter.ts';
 import { SoloShard } from './replication/solo-shard.ts';
 import type { Command } from './session/command.ts';
 import { Delivery } from './session/delivery.ts';
@@ -44,8 +45,8 @@ export interface CoreOptions {
   readonly authenticator: Authenticator;
   readonly upstreamCredentials: () => ChannelCredentials;
   readonly peerCredentials: ChannelCredentials;
-  /** What the gateways of a pair share; absent without a pair. */
-  readonly pairSecret?: Uint8Array;
+  /** What the gateways of a pair share, and who decides between them; absent without a pair. */
+  readonly pair?: { readonly secret: Uint8Array; readonly connectArbiter: ConnectArbiter };
 }
 
 export interface GatewayCore {
@@ -70,8 +71,7 @@ export function createCore(options: CoreOptions): GatewayCore {
     limits: deliveryLimits(config),
   });
   const router = createRouter(options);
-  const tokenKey =
-    options.pairSecret === undefined ? randomBytes(keyBytes) : pairKey(options.pairSecret, 'resume token');
+  const tokenKey = options.pair === undefined ? randomBytes(keyBytes) : pairKey(options.pair.secret, 'resume token');
   const fleet = createFleet({ config, clock, log, credentials: options.peerCredentials, context: () => context });
   const context: HandlerContext = {
     ...(fleet === undefined ? {} : { fleet }),
@@ -114,7 +114,7 @@ interface HeldShard {
 }
 
 function createShard(options: CoreOptions, context: () => HandlerContext): HeldShard {
-  const { config, clock, log, pairSecret } = options;
+  const { config, clock, log } = options;
   const perform = (effect: Effect) => performEffect(context(), effect);
   let limits = shardLimits(config);
   const configure = (shard: ShardPort) => shard.submit({ kind: 'configure', limits });
@@ -122,7 +122,7 @@ function createShard(options: CoreOptions, context: () => HandlerContext): HeldS
     limits = shardLimits(next);
     if (shard.serving) configure(shard);
   };
-  if (pairSecret === undefined) {
+  if (options.pair === undefined) {
     const machine = new SessionMachine();
     const epoch = Math.floor(clock.wallMs() / 1_000);
     const incarnation = `${config.backup.serverId}/${randomUUID()}`;
@@ -137,7 +137,7 @@ function createShard(options: CoreOptions, context: () => HandlerContext): HeldS
   const pair = createPair({
     id: shardIdOf(config),
     config,
-    secret: pairSecret,
+    ...options.pair,
     clientEndpoint: ownEndpoint(config.server.advertiseAddr, config.server.quicAddr),
     zoneEndpoint: ownEndpoint(undefined, config.server.grpcAddr),
     clock,
@@ -156,8 +156,10 @@ function createShard(options: CoreOptions, context: () => HandlerContext): HeldS
   return { shard, machine: () => shard.machine as SessionMachine, pair, begin: () => {}, limit: limitOf(shard) };
 }
 
-/** Epochs compare within a shard: those of a fleet have different names. */
-function shardIdOf({ fleet }: Config): string {
+/** Epochs compare within a shard: those of a fleet have different names; in Kubernetes a shard is named like its Lease. */
+function shardIdOf({ fleet, backup }: Config): string {
+  const { leaseName } = backup.kubernetes;
+  if (backup.enabled && backup.arbiter === 'kubernetes' && leaseName !== undefined) return leaseName;
   return fleet.pairId === '' ? loneShardId : fleet.pairId;
 }
 

@@ -23,6 +23,7 @@ import { RequestMeter } from './lib/request-meter.ts';
 import { version } from './lib/version.ts';
 import { type Gateway, Lifecycle } from './lifecycle.ts';
 import { checkPairSecret, type Pair } from './pair.ts';
+import { arbiterOf, type ConnectArbiter } from './pair-arbiter.ts';
 import { errorCodeName } from './protocol/error-codes.ts';
 import { adminService } from './servers/admin-service.ts';
 import { fleetService } from './servers/fleet-service.ts';
@@ -46,6 +47,8 @@ export interface GatewayOptions {
   /** Read a file that the configuration names. */
   readonly readFile: (path: string) => string;
   readonly readBytes: (path: string) => Uint8Array;
+  /** The API server of the cluster that this process runs in. */
+  readonly kubernetesApiServer: string | undefined;
 }
 
 const later = (delayMs: number, run: () => void) => setTimeout(run, delayMs).unref();
@@ -56,7 +59,8 @@ const later = (delayMs: number, run: () => void) => setTimeout(run, delayMs).unr
  */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { config, clock, log } = options;
-  const identity: GatewayIdentity = { serverId: config.backup.serverId, version };
+  const { serverId, kubernetes } = config.backup;
+  const identity: GatewayIdentity = { serverId, version, podUid: kubernetes.podUid ?? '' };
   const metrics = createMetrics();
   const meter = new RequestMeter({
     metrics,
@@ -78,7 +82,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     authenticator,
     upstreamCredentials: () => security.zoneChannel,
     peerCredentials: security.channel,
-    ...(pairSecret === undefined ? {} : { pairSecret }),
+    ...(pairSecret === undefined ? {} : { pair: { secret: pairSecret, connectArbiter: connectArbiter(options) } }),
   });
   metrics.observe(gaugeSource(core.context));
   const transport = await listenQuic(options, core, pairSecret === undefined ? [] : [pairSecret]);
@@ -106,6 +110,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 function followMap({ fleet }: Config, { context }: GatewayCore, log: Logger): () => void {
   if (context.fleet === undefined || fleet.mapFile === undefined) return () => {};
   return followMapFile(fleet.mapFile, context.fleet, log);
+}
+
+function connectArbiter({ config, kubernetesApiServer, readFile, log }: GatewayOptions): ConnectArbiter {
+  return arbiterOf(config, { apiServer: kubernetesApiServer, readFile, log });
 }
 
 function grpcSecurity({ config, certificate, readFile }: GatewayOptions): GrpcSecurity {

@@ -1,4 +1,10 @@
-import type { DemoteRequest, DemoteResponse, GatewayStatus, PromoteResponse } from '../proto/gen/admin.ts';
+import type {
+  DemoteRequest,
+  DemoteResponse,
+  GatewayStatus,
+  PromoteRequest,
+  PromoteResponse,
+} from '../proto/gen/admin.ts';
 import type { Config } from './config.ts';
 import type { GatewayCore } from './core.ts';
 import type { Certificate } from './dev-certificate.ts';
@@ -18,6 +24,8 @@ const drainPollMs = 50;
 /** Of the whole stop, for closing what is left once the clients are gone. */
 const closeMs = 2_000;
 const switchoverMs = 5_000;
+/** How long a hint waits for what the Lease says, and a switchover beyond its deadline for its outcome. */
+const leaseMs = 1_000;
 const notNamed = 'the Lease does not name this gateway';
 
 export interface LifecycleOptions {
@@ -55,13 +63,17 @@ export class Lifecycle implements Gateway, GatewayControl {
   #drain: Drain;
   #owned: Closable[] = [];
   #stopping: Promise<void> | undefined;
+  /** It stops, and whoever takes over has. */
+  #leaving = false;
   #shutdownListeners = new Set<() => void>();
+  #changeListeners = new Set<() => void>();
 
   constructor(options: LifecycleOptions) {
     this.#options = options;
     this.#config = options.config;
     this.#drain = new Drain(options.core.context);
     options.housekeeping.onSweep(() => this.#drain.step());
+    options.core.pair?.onChange(() => this.#changed());
   }
 
   /** Closed when the gateway stops, in the order they were given. */
@@ -70,7 +82,7 @@ export class Lifecycle implements Gateway, GatewayControl {
   }
 
   notReadyReasons(): readonly string[] {
-    if (this.#stopping !== undefined) return ['stopping'];
+    if (this.#leaving) return ['stopping'];
     if (this.#drain.active) return ['draining'];
     const { pair } = this.#options.core;
     if (pair === undefined || pair.shard.serving || (pair.shard.role === 'backup' && pair.shard.isInSync)) return [];
@@ -83,36 +95,78 @@ export class Lifecycle implements Gateway, GatewayControl {
   }
 
   /** Only a hint: what counts is the Lease, which is read again (rule 3). */
-  promote(): Promise<PromoteResponse> {
+  async promote({ shardId, epoch, incarnation }: PromoteRequest): Promise<PromoteResponse> {
     const { context, pair } = this.#options.core;
-    if (pair === undefined) return Promise.resolve(noPair);
-    pair.shard.lookAtLease(context.clock.nowMs());
-    const success = pair.shard.role === 'primary';
-    const error = success ? undefined : errorOf({ code: ErrorCode.ERROR_NOT_PRIMARY, message: notNamed });
-    return Promise.resolve({ success, error, epoch: BigInt(pair.shard.epoch) });
+    if (pair === undefined) return noPair;
+    const { shard } = pair;
+    const other = otherShard(pair, shardId);
+    if (other !== undefined) return other;
+    if (incarnation !== '' && incarnation !== shard.incarnation) {
+      return refusal(pair, ErrorCode.ERROR_NOT_PRIMARY, `${incarnation}: this is ${shard.incarnation}`);
+    }
+    shard.lookAtLease(context.clock.nowMs());
+    const leads = () => shard.role === 'primary' && BigInt(shard.epoch) >= epoch;
+    await this.#until(leads, leaseMs);
+    return leads()
+      ? { success: true, error: undefined, epoch: BigInt(shard.epoch) }
+      : refusal(pair, ErrorCode.ERROR_NOT_PRIMARY, notNamed);
   }
 
   /** Hands the shard over to the peer (rule 16). */
-  async demote(request: DemoteRequest): Promise<DemoteResponse> {
+  async demote({ shardId, epoch, successor, deadlineMs }: DemoteRequest): Promise<DemoteResponse> {
     const { pair } = this.#options.core;
     if (pair === undefined) return noPair;
-    const result = await this.#switchover(pair, request.successor, request.deadlineMs);
+    const other = otherShard(pair, shardId);
+    if (other !== undefined) return other;
+    if (epoch !== 0n && epoch !== BigInt(pair.shard.epoch)) {
+      return refusal(pair, ErrorCode.ERROR_NOT_PRIMARY, `epoch ${epoch}: this is ${pair.shard.epoch}`);
+    }
+    const result = await this.#switchover(pair, successor, deadlineMs);
     if (result.ok) return { success: true, error: undefined, epoch: BigInt(result.epoch) };
-    const error = errorOf({ code: ErrorCode.ERROR_TRY_LATER, message: result.reason });
-    return { success: false, error, epoch: BigInt(pair.shard.epoch) };
+    return refusal(pair, ErrorCode.ERROR_TRY_LATER, result.reason);
   }
 
   #switchover(pair: Pair, successor: string, deadlineMs: number): Promise<SwitchoverResult> {
     const { context } = this.#options.core;
     const heir = successor === '' ? (pair.shard.peer?.incarnation ?? '') : successor;
     const withinMs = deadlineMs === 0 ? this.#config.backup.failoverTimeoutMs : deadlineMs;
-    return new Promise((resolve) => pair.shard.switchover(context.clock.nowMs(), heir, withinMs, resolve));
+    return new Promise((resolve) => {
+      // The arbiter may not say what became of the write; the shard goes on waiting for that.
+      const late = setTimeout(() => resolve({ ok: false, reason: 'the outcome is not known' }), withinMs + leaseMs);
+      pair.shard.switchover(context.clock.nowMs(), heir, withinMs, (result) => {
+        clearTimeout(late);
+        resolve(result);
+      });
+    });
+  }
+
+  #until(isDone: () => boolean, withinMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const end = () => {
+        clearTimeout(late);
+        off();
+        resolve();
+      };
+      const late = setTimeout(end, withinMs);
+      const off = this.onChange(() => isDone() && end());
+      if (isDone()) end();
+    });
   }
 
   drain(deadlineMs: number, sessionsPerSecond: number): number {
     const { context } = this.#options.core;
     this.#drain.start(sessionsPerSecond, deadlineMs === 0 ? this.#config.server.drainTimeoutMs : deadlineMs);
+    this.#changed();
     return context.sessions.counts().connected;
+  }
+
+  onChange(listener: () => void): () => void {
+    this.#changeListeners.add(listener);
+    return () => this.#changeListeners.delete(listener);
+  }
+
+  #changed(): void {
+    for (const listener of [...this.#changeListeners]) listener();
   }
 
   onShutdown(listener: () => void): () => void {
@@ -156,6 +210,8 @@ export class Lifecycle implements Gateway, GatewayControl {
       const result = await this.#switchover(pair, '', Math.min(drainTimeoutMs, switchoverMs));
       core.context.log.info({ ...result }, 'switchover before stopping');
     }
+    this.#leaving = true;
+    this.#changed();
     transport.stopAccepting();
     this.#drain.start(0, drainTimeoutMs);
     while (connections.size > 0 && clock.nowMs() < untilMs) {
@@ -171,8 +227,24 @@ export class Lifecycle implements Gateway, GatewayControl {
   }
 }
 
+interface Refused {
+  readonly success: false;
+  readonly error: ReturnType<typeof errorOf>;
+  readonly epoch: bigint;
+}
+
 const noPair = {
   success: false,
   error: errorOf({ code: ErrorCode.ERROR_BAD_MESSAGE, message: 'backup.enabled is false: there is no pair' }),
   epoch: 0n,
 };
+
+function refusal({ shard }: Pair, code: ErrorCode, message: string): Refused {
+  return { success: false, error: errorOf({ code, message }), epoch: BigInt(shard.epoch) };
+}
+
+/** An order for a shard that is not here. */
+function otherShard(pair: Pair, shardId: string): Refused | undefined {
+  if (shardId === '' || shardId === pair.shard.id) return undefined;
+  return refusal(pair, ErrorCode.ERROR_BAD_MESSAGE, `shard_id: ${shardId}: expected ${pair.shard.id}`);
+}

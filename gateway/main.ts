@@ -51,6 +51,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     log,
     readFile: readText,
     readBytes: (path) => readFileSync(path),
+    kubernetesApiServer: apiServerOf(process.env),
   });
   const stopWatching = watchFiles(certificateFiles(loaded.config), readText, () => {
     renewCertificates(gateway, loaded.config, log);
@@ -62,6 +63,13 @@ export async function main(argv: readonly string[]): Promise<number> {
   stopWatching();
   await log.flush();
   return code;
+}
+
+/** Where a pod finds the API server: Kubernetes sets both variables. */
+function apiServerOf(env: NodeJS.ProcessEnv): string | undefined {
+  const { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port = '443' } = env;
+  if (host === undefined || host === '') return undefined;
+  return `https://${host.includes(':') ? `[${host}]` : host}:${port}`;
 }
 
 function sayAtStart(loaded: LoadedConfig, log: RootLogger): void {

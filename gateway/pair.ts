@@ -5,10 +5,10 @@ import type { Clock } from './lib/clock.ts';
 import { UsageError } from './lib/errors.ts';
 import type { Logger } from './lib/log.ts';
 import { version } from './lib/version.ts';
+import { type ConnectArbiter, pairTiming, roleSettings } from './pair-arbiter.ts';
 import type { PairOptions, RoleChange } from './replication/pair-options.ts';
 import { PairShard } from './replication/pair-shard.ts';
 import { PeerLink } from './replication/peer-link.ts';
-import { StandaloneArbiter } from './replication/standalone-arbiter.ts';
 import type { Command } from './session/command.ts';
 import { decodeCommands, encodeCommands } from './session/command-codec.ts';
 import type { Effect, Outcome } from './session/effect.ts';
@@ -23,8 +23,6 @@ const keyBytes = 32;
 const sliceBytes = 256 * 1024;
 const sliceMs = 5;
 const bufferBytesMax = 64 * 1024 * 1024;
-/** A heartbeat this slow is a link this slow: commits may take as long before the set shrinks. */
-const stallTimeoutMsMin = 1_000;
 
 export interface PairSettings {
   readonly id: string;
@@ -37,16 +35,19 @@ export interface PairSettings {
   readonly log: Logger;
   readonly credentials: ChannelCredentials;
   readonly perform: (effect: Effect) => void;
+  readonly connectArbiter: ConnectArbiter;
   readonly onRole: (change: RoleChange) => void;
   readonly newId: () => string;
 }
 
 export type SessionPairShard = PairShard<Command, Outcome, Effect, SnapshotImage>;
 
-/** One shard of a standalone pair with its links to the peer, driven by the real clock. */
+/** One shard of a pair with its links to the peer and its arbiter, driven by the real clock. */
 export interface Pair {
   readonly shard: SessionPairShard;
   readonly link: PeerLink;
+  /** Calls the listener when something changed that others watch. @returns what takes it off again. */
+  onChange(listener: () => void): () => void;
   start(): void;
   stop(): void;
 }
@@ -65,12 +66,19 @@ export function pairKey(secret: Uint8Array, purpose: string): Uint8Array {
 export function createPair(settings: PairSettings): Pair {
   const { config, clock, log } = settings;
   const { heartbeat, sync, serverId } = config.backup;
-  const arbiter = new StandaloneArbiter({ serverId, announce: () => shard.announce() });
+  const held = settings.connectArbiter({
+    changed: () => shard.lookAtLease(clock.nowMs()),
+    announce: () => shard.announce(),
+  });
   const shard: SessionPairShard = new PairShard({
     ...shardOptions(settings, (message) => link.send(message)),
-    arbiter,
-    gossip: arbiter,
+    onChange: () => {
+      for (const listener of listeners) listener();
+    },
+    arbiter: held.arbiter,
+    ...(held.gossip === undefined ? {} : { gossip: held.gossip }),
   });
+  const listeners = new Set<() => void>();
   let complaint = '';
   const link: PeerLink = new PeerLink({
     identity: { serverId, version },
@@ -78,6 +86,7 @@ export function createPair(settings: PairSettings): Pair {
     heartbeatPeer: heartbeat.peerAddr ?? '',
     syncPeer: sync.peerAddr ?? '',
     credentials: settings.credentials,
+    silenceMs: heartbeat.timeoutMs,
     events: {
       received: (message) => shard.received(clock.nowMs(), message),
       connectionReset: () => shard.connectionReset(),
@@ -95,12 +104,18 @@ export function createPair(settings: PairSettings): Pair {
   return {
     shard,
     link,
+    onChange: (listener) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
     start: () => {
+      held.start();
       link.start();
       timer = setInterval(() => shard.tick(clock.nowMs(), clock.wallMs()), tickMs);
     },
     stop: () => {
       clearInterval(timer);
+      held.stop();
       link.stop();
     },
   };
@@ -111,25 +126,10 @@ function shardOptions(
   send: PairOptions<Command, Outcome, Effect, SnapshotImage>['send'],
 ): Omit<PairOptions<Command, Outcome, Effect, SnapshotImage>, 'arbiter'> {
   const { backup } = settings.config;
-  const { intervalMs, timeoutMs } = backup.heartbeat;
   return {
     id: settings.id,
-    role: {
-      serverId: backup.serverId,
-      mode: backup.mode,
-      arbiter: 'own',
-      promoteAfterMs: 0,
-      resetAfterMs: backup.failoverTimeoutMs,
-      startAloneAfterMs: backup.startAloneAfterMs,
-    },
-    timing: {
-      heartbeatIntervalMs: intervalMs,
-      heartbeatTimeoutMs: timeoutMs,
-      stallTimeoutMs: Math.max(stallTimeoutMsMin, Math.min(timeoutMs, backup.failoverTimeoutMs)),
-      arbiterTimeoutMs: timeoutMs,
-      leaseReadIntervalMs: intervalMs,
-      rejoinAfterMs: Math.max(500, 2 * intervalMs),
-    },
+    role: roleSettings(settings.config),
+    timing: pairTiming(settings.config),
     limits: {
       batchEntriesMax: backup.sync.batchSize,
       batchWaitMs: backup.sync.timeoutMs,

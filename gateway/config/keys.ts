@@ -119,6 +119,18 @@ export function certificatePart(usual: string, otherPath: string, description: s
   };
 }
 
+/** The name of an object in Kubernetes (RFC 1123 subdomain); empty means not set. */
+export function optionalObjectName(description: string): Key<string | undefined> {
+  const expected = 'a name of small letters, digits, dot and dash';
+  const optional = optionalText(description, expected);
+  return {
+    ...optional,
+    parse: (written) => (objectNamePattern.test(written) ? optional.parse(written) : undefined),
+  };
+}
+
+const objectNamePattern = /^$|^[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?$/;
+
 /** An http or https URL; empty means not set. */
 export function optionalUrl(description: string): Key<string | undefined> {
   const expected = 'an http or https URL, or nothing';

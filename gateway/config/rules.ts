@@ -102,6 +102,7 @@ function isLocal(host: string): boolean {
 }
 
 const pairOn = ({ backup }: Config) => backup.enabled;
+const inKubernetes = ({ backup }: Config) => backup.enabled && backup.arbiter === 'kubernetes';
 
 const backupRules: readonly Rule[] = [
   needed('backup.secret_file', 'backup.enabled is true', (c) => [pairOn(c), c.backup.secretFile]),
@@ -115,6 +116,26 @@ const backupRules: readonly Rule[] = [
     sync.peerAddr,
     sync.listenAddr,
   ]),
+  needed('backup.kubernetes.lease_name', 'backup.arbiter is kubernetes', (c) => [
+    inKubernetes(c),
+    c.backup.kubernetes.leaseName,
+  ]),
+  {
+    paths: ['backup.kubernetes.api_server'],
+    check: ({ backup: { kubernetes } }) =>
+      kubernetes.apiServer === undefined || kubernetes.apiServer.startsWith('https:')
+        ? undefined
+        : `${kubernetes.apiServer}: expected an https URL: the token is sent there`,
+  },
+  {
+    paths: ['backup.kubernetes.reset_after', 'backup.heartbeat.timeout'],
+    check: (config) => {
+      const { kubernetes, heartbeat } = config.backup;
+      const wrong = inKubernetes(config) && kubernetes.resetAfterMs < 4 * heartbeat.timeoutMs;
+      const atLeast = `at least 4 times backup.heartbeat.timeout (${formatDuration(heartbeat.timeoutMs)})`;
+      return wrong ? `${formatDuration(kubernetes.resetAfterMs)}: expected ${atLeast}` : undefined;
+    },
+  },
   {
     paths: ['backup.heartbeat.timeout', 'backup.heartbeat.interval'],
     check: ({ backup: { heartbeat } }) =>
@@ -174,11 +195,6 @@ const notYetRules: readonly Rule[] = [
     paths: ['server.transport'],
     check: ({ server: { transport } }) =>
       transport === 'quiche' ? 'quiche: not in this version: expected auto or quinn' : undefined,
-  },
-  {
-    paths: ['backup.arbiter'],
-    check: ({ backup: { enabled, arbiter } }) =>
-      enabled && arbiter === 'kubernetes' ? 'kubernetes: not in this version: expected standalone' : undefined,
   },
 ];
 

@@ -9,6 +9,7 @@ import {
   listenAddress,
   onOff,
   optionalFile,
+  optionalObjectName,
   optionalText,
   optionalUrl,
   peerAddress,
@@ -23,6 +24,7 @@ const upTo = (max: number) => ({ min: 0, max });
 const from = (min: number, max: number) => ({ min, max });
 const count = from(1, 10_000_000);
 const countOrOff = upTo(10_000_000);
+const pathPattern = /^\S{1,4096}$/;
 const bytesOrOff = upTo(1_099_511_627_776);
 
 const server = {
@@ -200,6 +202,29 @@ const backup = {
     batchSize: integer(50, from(1, 100_000), 'Most log entries in one batch.'),
     timeoutMs: duration('200ms', from(1, minuteMs), 'Longest a batch may wait to fill; an idle link never waits.'),
     bufferSize: integer(1000, count, 'Most log entries not yet acknowledged by the peer.'),
+  },
+  kubernetes: {
+    leaseName: optionalObjectName('Lease of this pair with arbiter kubernetes; also the name of its shard.'),
+    namespace: optionalObjectName('Namespace of the Lease; not given: the one of the service account.'),
+    podUid: optionalText('Uid of this pod, which the operator compares.', 'a uid'),
+    apiServer: optionalUrl('Kubernetes API server; not given: the one of the cluster this pod runs in.'),
+    tokenFile: text(
+      '/var/run/secrets/kubernetes.io/serviceaccount/token',
+      pathPattern,
+      'a path',
+      'Token for the API server, read again for each request.',
+    ),
+    caFile: text(
+      '/var/run/secrets/kubernetes.io/serviceaccount/ca.crt',
+      pathPattern,
+      'a path',
+      'Authority of the API server, PEM, read again for each request.',
+    ),
+    resetAfterMs: duration(
+      '2m',
+      from(1000, 24 * hourMs),
+      'With every gateway that holds the sessions unreachable for this long, and its Lease unwritten, one begins without them.',
+    ),
   },
   failoverTimeoutMs: duration('10s', from(100, hourMs), 'Longest a takeover or a planned switch may take.'),
   startAloneAfterMs: duration('10s', from(0, hourMs), 'A primary that finds no peer starts alone after this time.'),

@@ -13,6 +13,7 @@ export interface GatewayControl {
   demote(request: DemoteRequest): Promise<DemoteResponse>;
   /** Sends clients away, a few a second; 0 means all at once. @returns the sessions still here. */
   drain(deadlineMs: number, sessionsPerSecond: number): number;
-  /** @returns a function that takes the listener off again. */
+  /** Called when the status changed in what others decide by. @returns a function that takes the listener off again. */
+  onChange(listener: () => void): () => void;
   onShutdown(listener: () => void): () => void;
 }

@@ -4,6 +4,8 @@ import type { HandlerContext } from './context.ts';
 export interface GatewayIdentity {
   readonly serverId: string;
   readonly version: string;
+  /** '' outside Kubernetes. */
+  readonly podUid: string;
 }
 
 /** The status that AdminService.Watch streams. */
@@ -17,6 +19,7 @@ export function gatewayStatus(
   return {
     serverId: identity.serverId,
     version: identity.version,
+    podUid: identity.podUid,
     incarnation: shard.incarnation,
     ready,
     draining,

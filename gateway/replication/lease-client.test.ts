@@ -11,7 +11,13 @@ function client() {
   const heard: string[] = [];
   const arbiter: Arbiter = { ask: (request, answer) => requests.push({ request, answer }) };
   const answered = (purpose: LeasePurpose, { kind }: ArbiterAnswer) => heard.push(`${purpose} ${kind}`);
-  const leases = new LeaseClient({ arbiter, timeoutMs: 500, readIntervalMs: 1_000, answered });
+  const leases = new LeaseClient({
+    arbiter,
+    timeoutMs: 500,
+    readIntervalMs: 1_000,
+    urgentReadIntervalMs: 200,
+    answered,
+  });
   const answer = (given: ArbiterAnswer) => requests.at(-1)?.answer(given);
   const write: ArbiterRequest = { kind: 'swap', expected: lease(), next: lease() };
   return { leases, requests, heard, answer, write };

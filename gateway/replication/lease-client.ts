@@ -1,13 +1,23 @@
 import { type Arbiter, type ArbiterAnswer, type ArbiterRequest, isNewer, type Lease } from './arbiter.ts';
 
-export type LeasePurpose = 'read' | 'membership' | 'promote' | 'begin';
+export type LeasePurpose = 'read' | 'membership' | 'promote' | 'begin' | 'restore';
 
 export interface LeaseClientOptions {
   readonly arbiter: Arbiter;
   readonly timeoutMs: number;
   readonly readIntervalMs: number;
+  /** As long as the peer is lost, when a decision may come at any moment. */
+  readonly urgentReadIntervalMs: number;
   /** Called with every answer, after the Lease in it was taken in. */
   readonly answered: (purpose: LeasePurpose, answer: ArbiterAnswer) => void;
+}
+
+/**
+ * The arbiter no longer has the Lease that was known, nor a later one: it was deleted, or an old one was restored.
+ * @property present what is there instead.
+ */
+export interface MissingLease {
+  readonly present: Lease | undefined;
 }
 
 interface Asked {
@@ -23,9 +33,14 @@ export class LeaseClient {
   #seenMs = 0;
   #asked: Asked | undefined;
   #mustRead = true;
+  /** Something changed after the request under way was sent. */
+  #readAgain = false;
+  #missing: MissingLease | undefined;
+  #changedMs = 0;
+  #beganEpoch = 0;
   #nextReadMs = Number.NEGATIVE_INFINITY;
   #nowMs = 0;
-  #answeredMs = 0;
+  #unansweredSinceMs: number | undefined;
 
   constructor(options: LeaseClientOptions) {
     this.#options = options;
@@ -46,9 +61,24 @@ export class LeaseClient {
     return this.#seenMs;
   }
 
-  /** How long the arbiter has not answered at all. */
+  /** What is there instead of `lease`; undefined while all is well. */
+  get missing(): MissingLease | undefined {
+    return this.#missing;
+  }
+
+  /** How long nobody has written the Lease, as far as was read here. */
+  get unchangedMs(): number {
+    return this.#nowMs - this.#changedMs;
+  }
+
+  /** Its history was first seen with its epoch: it began then, or before this process looked. */
+  get beginsHistory(): boolean {
+    return this.#lease !== undefined && this.#lease.epoch === this.#beganEpoch;
+  }
+
+  /** How long the arbiter has left requests without an answer. */
   get silentMs(): number {
-    return this.#nowMs - this.#answeredMs;
+    return this.#unansweredSinceMs === undefined ? 0 : this.#nowMs - this.#unansweredSinceMs;
   }
 
   /** Nothing is under way, and what is known is as good as the last answer. */
@@ -57,8 +87,9 @@ export class LeaseClient {
   }
 
   /** Time passes: a request without an answer gets the outcome unknown; the Lease is read now and then. */
-  tick(nowMs: number): void {
+  tick(nowMs: number, urgent = false): void {
     this.#nowMs = nowMs;
+    if (urgent) this.#nextReadMs = Math.min(this.#nextReadMs, nowMs + this.#options.urgentReadIntervalMs);
     if (this.#seenMs === Number.POSITIVE_INFINITY) this.#seenMs = nowMs;
     const asked = this.#asked;
     if (asked !== undefined && nowMs - asked.sinceMs >= this.#options.timeoutMs) this.#take(asked, { kind: 'unknown' });
@@ -69,6 +100,7 @@ export class LeaseClient {
   read(): void {
     this.#mustRead = true;
     if (this.#asked === undefined) this.#ask('read', { kind: 'read' });
+    else this.#readAgain = true;
   }
 
   /** Asks for a write; only when `free`. */
@@ -79,6 +111,7 @@ export class LeaseClient {
   #ask(purpose: LeasePurpose, request: ArbiterRequest): void {
     const asked: Asked = { purpose, sinceMs: this.#nowMs };
     this.#asked = asked;
+    this.#unansweredSinceMs ??= this.#nowMs;
     if (purpose === 'read') this.#nextReadMs = this.#nowMs + this.#options.readIntervalMs;
     this.#options.arbiter.ask(request, (answer) => {
       if (this.#asked === asked) this.#take(asked, answer);
@@ -87,21 +120,29 @@ export class LeaseClient {
 
   #take(asked: Asked, answer: ArbiterAnswer): void {
     this.#asked = undefined;
-    if (answer.kind !== 'unknown') this.#answeredMs = this.#nowMs;
+    if (answer.kind !== 'unknown') this.#unansweredSinceMs = undefined;
     if (answer.kind === 'lease' || answer.kind === 'swapped') this.#see(answer.lease);
-    this.#mustRead = answer.kind === 'conflict' || (answer.kind === 'unknown' && asked.purpose !== 'read');
+    const unsettled = answer.kind === 'conflict' || (answer.kind === 'unknown' && asked.purpose !== 'read');
+    const again = this.#readAgain && answer.kind !== 'unknown';
+    this.#mustRead = unsettled || this.#readAgain;
+    this.#readAgain = false;
     if (answer.kind === 'unknown') this.#nextReadMs = this.#nowMs + this.#options.readIntervalMs;
     this.#options.answered(asked.purpose, answer);
+    if (again && this.#asked === undefined) this.read();
   }
 
   #see(lease: Lease | undefined): void {
     this.#known = true;
-    if (lease === undefined) return;
-    const sameWrite = lease.epoch === this.#lease?.epoch && lease.revision === this.#lease.revision;
-    if (isNewer(lease, this.#lease)) {
+    const known = this.#lease;
+    const sameWrite = lease !== undefined && lease.epoch === known?.epoch && lease.revision === known.revision;
+    this.#missing = undefined;
+    if (lease !== undefined && isNewer(lease, known)) {
+      if (lease.history !== known?.history) this.#beganEpoch = lease.epoch;
       this.#lease = lease;
+      this.#changedMs = this.#nowMs;
       // An answer may come long after the last tick, when this process was stopped in between.
       this.#seenMs = Number.POSITIVE_INFINITY;
-    } else if (sameWrite && lease.holder === this.#lease?.holder) this.#lease = lease;
+    } else if (sameWrite && lease.holder === known?.holder) this.#lease = lease;
+    else if (known !== undefined) this.#missing = { present: lease };
   }
 }

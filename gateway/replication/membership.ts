@@ -78,10 +78,13 @@ export class Membership {
     return this.#stale && this.#writing === undefined;
   }
 
-  /** @returns what to write now; the caller must ask for it and give the answer to `answered`. */
-  nextWrite(): LeaseContent | undefined {
+  /**
+   * @param touch write the same again when nothing has to change, so that others see the primary live.
+   * @returns what to write now; the caller must ask for it and give the answer to `answered`.
+   */
+  nextWrite(touch = false): LeaseContent | undefined {
     if (this.#writing !== undefined || this.#stale) return undefined;
-    if (!this.#doubtful && sameSet(this.#wanted, this.#confirmed)) return undefined;
+    if (!touch && !this.#doubtful && sameSet(this.#wanted, this.#confirmed)) return undefined;
     this.#writing = this.#wanted;
     this.#asked = [...new Set([...this.#asked, ...this.#wanted])];
     const { epoch, history, holder } = this.#lease;

@@ -24,6 +24,8 @@ export interface PairTiming {
   readonly arbiterTimeoutMs: number;
   /** How often the Lease is read without a reason. */
   readonly leaseReadIntervalMs: number;
+  /** The same as long as the peer is lost. */
+  readonly urgentReadIntervalMs: number;
   /** A follower that hears nothing for this long asks again. */
   readonly rejoinAfterMs: number;
 }
@@ -79,6 +81,8 @@ export interface PairOptions<Command, Outcome, Effect, Image> {
   readonly onRole: (change: RoleChange) => void;
   /** The primary stops answering, or answers again: it can neither commit nor shrink its set, or has lost everybody (rule 15). */
   readonly onBlocked?: (blocked: boolean, reason: string) => void;
+  /** What others watch of this gateway changed: role, epoch, set, whether the peer is lost, whether it serves. */
+  readonly onChange?: () => void;
   /** Something is configured that cannot work. */
   readonly onProblem?: (problem: string) => void;
 }

@@ -22,7 +22,7 @@ export abstract class PairParts<Command, Outcome, Effect, Image> {
   constructor(options: PairOptions<Command, Outcome, Effect, Image>) {
     this.id = options.id;
     this.options = options;
-    const { heartbeatIntervalMs, heartbeatTimeoutMs, arbiterTimeoutMs, leaseReadIntervalMs } = options.timing;
+    const { heartbeatIntervalMs, heartbeatTimeoutMs, arbiterTimeoutMs } = options.timing;
     this.watch = new PeerWatch({
       intervalMs: heartbeatIntervalMs,
       timeoutMs: heartbeatTimeoutMs,
@@ -34,7 +34,8 @@ export abstract class PairParts<Command, Outcome, Effect, Image> {
     this.leases = new LeaseClient({
       arbiter: options.arbiter,
       timeoutMs: arbiterTimeoutMs,
-      readIntervalMs: leaseReadIntervalMs,
+      readIntervalMs: options.timing.leaseReadIntervalMs,
+      urgentReadIntervalMs: options.timing.urgentReadIntervalMs,
       answered: (purpose, answer) => this.answered(purpose, answer),
     });
     this.follower = new Follower({

@@ -3,9 +3,20 @@ import type { LeasePurpose } from './lease-client.ts';
 import type { SwitchoverResult } from './pair-options.ts';
 import { PairParts } from './pair-parts.ts';
 import type { PeerMessage } from './peer-messages.ts';
-import { beginningOf, type Decision, decide, type Observation, type Phase, promotionOf } from './role.ts';
+import {
+  beginningOf,
+  type Decision,
+  decide,
+  type Observation,
+  type Phase,
+  promotionOf,
+  restorationOf,
+} from './role.ts';
 import type { ShardRole } from './shard.ts';
 import { Tenure } from './tenure.ts';
+
+/** A primary that has lost its peer writes its Lease this often while the other waits to begin anew. */
+const touchesPerReset = 4;
 
 /** Steps of the role in a row; there are never more than a few, and the next tick goes on. */
 const stepsMax = 8;
@@ -22,6 +33,8 @@ export class PairShard<Command, Outcome, Effect, Image> extends PairParts<Comman
   #stepping = false;
   #blocked = '';
   #complained = false;
+  /** What was last told to those who watch. */
+  #told = '';
 
   /** Orders a command; `dropped` is called instead of `committed` when its outcome will not be known here. */
   submit(command: Command, committed?: (outcome: Outcome) => void, dropped?: () => void): void {
@@ -34,7 +47,7 @@ export class PairShard<Command, Outcome, Effect, Image> extends PairParts<Comman
     this.#nowMs = nowMs;
     this.#wallMs = wallMs;
     this.watch.tick(nowMs);
-    this.leases.tick(nowMs);
+    this.leases.tick(nowMs, this.watch.monitor.lost);
     const isDead = (incarnation: string) => this.watch.monitor.isDead(incarnation, this.leases.seenMs);
     this.tenure?.tick(nowMs, { lost: this.watch.monitor.lost, isDead });
     if (this.tenure?.membership.mustRead === true) this.leases.read();
@@ -127,12 +140,21 @@ export class PairShard<Command, Outcome, Effect, Image> extends PairParts<Comman
     } finally {
       this.#stepping = false;
     }
+    this.#tell();
+  }
+
+  #tell(): void {
+    const { held, epoch, incarnation, inSync, serving, peerHeartbeatLost } = this;
+    const now = [held, epoch, incarnation, serving, peerHeartbeatLost, ...inSync].join(' ');
+    if (now === this.#told) return;
+    this.#told = now;
+    this.options.onChange?.();
   }
 
   #observe(): Observation {
     const { status, confirmedAtMs, lost, lostForMs } = this.watch.monitor;
     const { replica } = this.follower;
-    const { lease, known, seenMs } = this.leases;
+    const { lease, known, seenMs, unchangedMs, beginsHistory, missing } = this.leases;
     const held: Phase = replica.complete ? 'holding' : replica.isEmpty ? 'empty' : 'copying';
     return {
       incarnation: replica.incarnation,
@@ -143,6 +165,9 @@ export class PairShard<Command, Outcome, Effect, Image> extends PairParts<Comman
       leaseKnown: known,
       lease,
       leaseSeenMs: seenMs,
+      leaseUnchangedMs: unchangedMs,
+      leaseBeginsHistory: beginsHistory,
+      missing,
       peer: { status, confirmedAtMs, lost, lostForMs },
     };
   }
@@ -159,6 +184,13 @@ export class PairShard<Command, Outcome, Effect, Image> extends PairParts<Comman
       case 'lead':
         this.#lead(decision.lease);
         return false;
+      case 'renew':
+        this.#renew(decision.lease);
+        return false;
+      case 'restore':
+        if (!this.leases.free) return false;
+        this.leases.swap('restore', restorationOf(this.#observe(), decision.missing, decision.lease, this.#wallMs));
+        return this.leases.free;
       case 'promote':
         if (!this.leases.free) return false;
         this.leases.swap('promote', promotionOf(decision.lease, this.incarnation));
@@ -189,8 +221,18 @@ export class PairShard<Command, Outcome, Effect, Image> extends PairParts<Comman
     this.announce();
   }
 
-  #lead(lease: Lease): void {
-    const { machine, applied } = this.follower.replica;
+  /** The same state in another epoch: what was not committed is now, for this gateway is the whole set. */
+  #renew(lease: Lease): void {
+    const before = this.tenure;
+    const applied = before?.log.last ?? this.follower.replica.applied;
+    this.tenure = undefined;
+    before?.end(lease);
+    this.#setRole('standby', 'the Lease was lost and made again');
+    this.#lead(lease, applied);
+  }
+
+  #lead(lease: Lease, applied = this.follower.replica.applied): void {
+    const { machine } = this.follower.replica;
     this.#beginning = '';
     const tenure = new Tenure(this.options, lease, machine, applied);
     this.tenure = tenure;
@@ -202,7 +244,12 @@ export class PairShard<Command, Outcome, Effect, Image> extends PairParts<Comman
   #writeMembership(): void {
     const tenure = this.tenure;
     if (tenure === undefined || !this.leases.free) return;
-    const next = tenure.nextWrite();
+    const { role } = this.options;
+    const touch =
+      role.arbiter === 'shared' &&
+      this.watch.monitor.lost &&
+      this.leases.unchangedMs >= role.resetAfterMs / touchesPerReset;
+    const next = tenure.nextWrite(touch);
     if (next !== undefined) this.leases.swap('membership', { kind: 'swap', expected: tenure.membership.lease, next });
   }
 

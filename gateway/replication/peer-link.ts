@@ -1,5 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import { type ChannelCredentials, type ServerDuplexStream, type ServiceError, status } from '@grpc/grpc-js';
+import {
+  type ChannelCredentials,
+  type ChannelOptions,
+  type ServerDuplexStream,
+  type ServiceError,
+  status,
+} from '@grpc/grpc-js';
 import {
   HeartbeatServiceClient,
   type HeartbeatServiceServer,
@@ -14,6 +20,9 @@ import type { PeerMessage } from './peer-messages.ts';
 
 const redialMs = 100;
 const handshakeMs = 2_000;
+/** A name is looked up again this soon after its address stopped working: pods come back with another one. */
+const lookupIntervalMs = 1_000;
+const keepaliveMsMin = 1_000;
 
 export interface PeerLinkOptions {
   readonly identity: PeerIdentity;
@@ -23,6 +32,8 @@ export interface PeerLinkOptions {
   readonly heartbeatPeer: string;
   readonly syncPeer: string;
   readonly credentials: ChannelCredentials;
+  /** A connection that says nothing for this long is asked, and closed when it stays silent as long again. */
+  readonly silenceMs: number;
   readonly events: PeerEvents;
 }
 
@@ -66,8 +77,15 @@ class PeerStream {
     this.#cut = cut;
     this.#onEnd = onEnd;
     const handshake = new PeerHandshake(side, options.identity, options.key, randomBytes(nonceBytes));
-    const late = setTimeout(() => this.#refuse(options, 'no handshake in time'), handshakeMs);
+    let heard = side === 'listener';
+    const late = setTimeout(() => {
+      const why = 'no handshake in time';
+      // Nobody answered at all: the address may be one of a pod that is gone, which is no fault of a peer.
+      if (heard) this.#refuse(options, why);
+      else this.cut(why);
+    }, handshakeMs);
     duplex.on('data', (frame) => {
+      heard = true;
       if (this.open) return this.#message(options, frame);
       const step = handshake.received(frame);
       if (step.reply !== undefined) duplex.write(step.reply);
@@ -139,10 +157,8 @@ export class PeerLink {
 
   constructor(options: PeerLinkOptions) {
     this.#options = options;
-    const quick = { 'grpc.initial_reconnect_backoff_ms': redialMs, 'grpc.max_reconnect_backoff_ms': 2 * redialMs };
-    const channel = { ...quick, 'grpc.max_receive_message_length': 64 * 1024 * 1024, 'grpc.enable_retries': 0 };
-    this.#heartbeatClient = new HeartbeatServiceClient(options.heartbeatPeer, options.credentials, channel);
-    this.#syncClient = new ReplicationServiceClient(options.syncPeer, options.credentials, channel);
+    this.#heartbeatClient = this.#heartbeatChannel();
+    this.#syncClient = this.#syncChannel();
     this.heartbeatService = {
       beat: (call) => {
         const stream = this.#accept(call, () => {
@@ -192,6 +208,30 @@ export class PeerLink {
     }
   }
 
+  get #channelOptions(): ChannelOptions {
+    const keepaliveMs = Math.max(keepaliveMsMin, this.#options.silenceMs);
+    return {
+      'grpc.initial_reconnect_backoff_ms': redialMs,
+      'grpc.max_reconnect_backoff_ms': 2 * redialMs,
+      'grpc.dns_min_time_between_resolutions_ms': lookupIntervalMs,
+      'grpc.service_config_disable_resolution': 1,
+      'grpc.keepalive_time_ms': keepaliveMs,
+      'grpc.keepalive_timeout_ms': keepaliveMs,
+      'grpc.max_receive_message_length': 64 * 1024 * 1024,
+      'grpc.enable_retries': 0,
+      // Shared, a channel made anew would wait for the connection of the one before.
+      'grpc.use_local_subchannel_pool': 1,
+    };
+  }
+
+  #heartbeatChannel(): HeartbeatServiceClient {
+    return new HeartbeatServiceClient(this.#options.heartbeatPeer, this.#options.credentials, this.#channelOptions);
+  }
+
+  #syncChannel(): ReplicationServiceClient {
+    return new ReplicationServiceClient(this.#options.syncPeer, this.#options.credentials, this.#channelOptions);
+  }
+
   #dialHeartbeat(): void {
     const call = this.#heartbeatClient.beat();
     this.#heartbeatOut = new PeerStream(
@@ -203,6 +243,11 @@ export class PeerLink {
         if (!this.#running) return;
         if (wasOpen) this.#options.events.connectionReset();
         else if (isRefused(error)) this.#options.events.connectionRefused();
+        else if (error === undefined) {
+          // It hangs, perhaps on an address where nobody is any more: the next one looks the name up again.
+          this.#heartbeatClient.close();
+          this.#heartbeatClient = this.#heartbeatChannel();
+        }
         this.#later(() => this.#dialHeartbeat());
       },
     );
@@ -215,9 +260,13 @@ export class PeerLink {
       call,
       () => call.cancel(),
       this.#options,
-      (_error, wasOpen) => {
+      (error, wasOpen) => {
         if (!this.#running) return;
         if (wasOpen) this.#options.events.primaryLinkBroken();
+        else if (error === undefined) {
+          this.#syncClient.close();
+          this.#syncClient = this.#syncChannel();
+        }
         this.#later(() => this.#dialSync());
       },
     );

@@ -1,7 +1,15 @@
 import { describe, expect, it } from 'vitest';
 import type { Lease } from './arbiter.ts';
 import type { PeerStatus } from './peer-messages.ts';
-import { beginningOf, type Decision, decide, type Observation, promotionOf, type RoleSettings } from './role.ts';
+import {
+  beginningOf,
+  type Decision,
+  decide,
+  type Observation,
+  promotionOf,
+  type RoleSettings,
+  restorationOf,
+} from './role.ts';
 
 const settings: RoleSettings = {
   serverId: 'B',
@@ -26,10 +34,16 @@ const unheard = { status: undefined, confirmedAtMs: Number.NEGATIVE_INFINITY, lo
 
 const inSync: Observation = {
   ...{ incarnation: 'B/1', phase: 'holding', epoch: 5, history: 'h', beginning: '', leaseKnown: true, lease },
-  ...{ leaseSeenMs: 100, peer: alive },
+  ...{ leaseSeenMs: 100, leaseUnchangedMs: 1e9, leaseBeginsHistory: false, missing: undefined, peer: alive },
 };
 const empty: Observation = { ...inSync, incarnation: 'B/2', phase: 'empty', epoch: 0, history: '' };
 const primary: Observation = { ...inSync, phase: 'primary', lease: { ...lease, holder: 'B/1' } };
+
+const beginning: Lease = { ...lease, epoch: 6, holder: 'B/2', history: 'new', inSync: ['B/2'] };
+const late = { ...lost, lostForMs: 2_000 };
+const nobody: Observation = { ...empty, lease: undefined };
+const idle: PeerStatus = { ...status, role: 'standby', complete: false };
+const gone = { present: undefined };
 
 const cases: readonly (readonly [string, Observation, RoleSettings, Decision['kind']])[] = [
   ['waits until the arbiter has answered', { ...inSync, leaseKnown: false }, settings, 'wait'],
@@ -66,10 +80,17 @@ const cases: readonly (readonly [string, Observation, RoleSettings, Decision['ki
   ],
   [
     'leads with nothing only the history it began',
-    { ...empty, beginning: 'new', lease: { ...lease, epoch: 6, holder: 'B/2', history: 'new' } },
+    { ...empty, beginning: 'new', lease: { ...lease, epoch: 6, holder: 'B/2', history: 'new', inSync: ['B/2'] } },
     settings,
     'lead',
   ],
+  [
+    'leads with nothing a history that another began with it',
+    { ...empty, leaseBeginsHistory: true, lease: beginning },
+    settings,
+    'lead',
+  ],
+  ['does not lead with nothing a history that was there before', { ...empty, lease: beginning }, settings, 'discard'],
   [
     'throws away a state of an older epoch',
     { ...inSync, lease: { ...lease, epoch: 6, holder: 'A/2' } },
@@ -79,7 +100,42 @@ const cases: readonly (readonly [string, Observation, RoleSettings, Decision['ki
   ['stays primary', primary, settings, 'wait'],
   ['steps down for a higher epoch', { ...primary, lease: { ...lease, epoch: 6 } }, settings, 'step-down'],
   ['steps down when the Lease names another', { ...primary, lease }, settings, 'step-down'],
-  ['stays primary while the Lease is gone', { ...primary, lease: undefined }, settings, 'wait'],
+  ['stays primary while there was no Lease yet', { ...primary, lease: undefined }, settings, 'wait'],
+  ['makes a lost Lease again', { ...primary, missing: gone }, settings, 'restore'],
+  [
+    'goes on in the epoch that it wrote then',
+    { ...primary, lease: { ...primary.lease, epoch: 6 } as Lease },
+    settings,
+    'renew',
+  ],
+  ['leaves a lost Lease to the primary', { ...inSync, missing: gone }, settings, 'follow'],
+  ['makes it again in the place of a lost primary', { ...inSync, missing: gone, peer: late }, settings, 'restore'],
+  [
+    'does not begin anew where the Lease is still written',
+    { ...empty, leaseUnchangedMs: 59_000, peer: { ...lost, lostForMs: 60_000 } },
+    settings,
+    'follow',
+  ],
+  [
+    'begins anew when the Lease is lost too',
+    { ...empty, missing: gone, peer: { ...late, lostForMs: 1e6 } },
+    settings,
+    'begin',
+  ],
+  [
+    'begins as a backup when no primary comes',
+    { ...nobody, peer: { ...unheard, lostForMs: 10_000 } },
+    settings,
+    'begin',
+  ],
+  ['leaves the primary time to begin', { ...nobody, peer: { ...unheard, lostForMs: 9_999 } }, settings, 'wait'],
+  ['leaves the beginning to a primary that lives', { ...nobody, peer: { ...alive, status: idle } }, settings, 'wait'],
+  [
+    'begins beside another backup',
+    { ...nobody, peer: { ...alive, status: { ...idle, mode: 'backup' } } },
+    settings,
+    'begin',
+  ],
   [
     'begins anew when every in-sync incarnation is dead',
     { ...empty, peer: { ...restarted, lost: false, lostForMs: 0 } },
@@ -124,12 +180,7 @@ const cases: readonly (readonly [string, Observation, RoleSettings, Decision['ki
     'begin',
   ],
   ['a peer that holds state wins over mode', { ...empty, lease: undefined, peer: alive }, starter, 'wait'],
-  [
-    'a starter begins beside an empty peer',
-    { ...empty, lease: undefined, peer: { ...alive, status: { ...status, role: 'standby', complete: false } } },
-    starter,
-    'begin',
-  ],
+  ['a starter begins beside an empty peer', { ...nobody, peer: { ...alive, status: idle } }, starter, 'begin'],
 ];
 
 describe('decide', () => {
@@ -142,6 +193,16 @@ describe('what is written', () => {
   it('promotes by one write on the version that was seen', () => {
     const next = { epoch: 6, history: 'h', holder: 'B/1', inSync: ['B/1'] };
     expect(promotionOf(lease, 'B/1')).toEqual({ kind: 'swap', expected: lease, next });
+  });
+
+  it('makes a lost Lease again above every epoch that was heard of', () => {
+    const present = { ...lease, epoch: 3, token: 'old' };
+    const seen = { ...inSync, missing: { present }, peer: { ...alive, status: { ...status, epoch: 8 } } };
+    const next = { epoch: 9, history: 'h', holder: 'B/1', inSync: ['B/1'] };
+    expect(restorationOf(seen, { present }, lease, 1_000)).toEqual({ kind: 'swap', expected: present, next });
+    expect(restorationOf(seen, { present }, lease, 1_700_000_000_999)).toMatchObject({
+      next: { epoch: 1_700_000_000 },
+    });
   });
 
   it('begins above every epoch that was heard of, and not below the wall clock', () => {

@@ -1,4 +1,5 @@
-import { type ArbiterRequest, type Lease, serverOf } from './arbiter.ts';
+import { type ArbiterRequest, type Lease, sameSet, serverOf } from './arbiter.ts';
+import type { MissingLease } from './lease-client.ts';
 import type { PairMode, PeerStatus } from './peer-messages.ts';
 
 /** What this gateway holds: nothing, part of a copy, a whole copy, or the shard itself. */
@@ -31,6 +32,12 @@ export interface Observation {
   readonly lease: Lease | undefined;
   /** When `lease` was first seen. */
   readonly leaseSeenMs: number;
+  /** How long nobody has written it. */
+  readonly leaseUnchangedMs: number;
+  /** Its history was first seen with its epoch. */
+  readonly leaseBeginsHistory: boolean;
+  /** The arbiter has lost `lease`. */
+  readonly missing: MissingLease | undefined;
   readonly peer: {
     readonly status: PeerStatus | undefined;
     /** The status was said after this moment. */
@@ -44,6 +51,10 @@ export interface Observation {
 export type Decision =
   | { readonly kind: 'wait'; readonly reason: string }
   | { readonly kind: 'lead'; readonly lease: Lease }
+  /** The primary goes on in the epoch of the Lease that it made again. */
+  | { readonly kind: 'renew'; readonly lease: Lease }
+  /** Makes a lost Lease again, above every known epoch. */
+  | { readonly kind: 'restore'; readonly missing: MissingLease; readonly lease: Lease }
   | { readonly kind: 'step-down'; readonly reason: string }
   | { readonly kind: 'discard'; readonly reason: string }
   | { readonly kind: 'promote'; readonly lease: Lease }
@@ -58,7 +69,7 @@ export function decide(seen: Observation, settings: RoleSettings): Decision {
   if (!seen.leaseKnown) return wait('the arbiter has not answered yet');
   if (seen.phase === 'primary') return asPrimary(seen, lease);
   if (lease === undefined) return withoutLease(seen, settings);
-  if (lease.holder === seen.incarnation) return asHolder(seen, lease);
+  if (lease.holder === seen.incarnation && seen.missing === undefined) return asHolder(seen, lease);
   if (seen.phase !== 'empty' && (lease.epoch > seen.epoch || lease.history !== seen.history)) {
     return { kind: 'discard', reason: `epoch ${lease.epoch} began: this state is of epoch ${seen.epoch}` };
   }
@@ -74,6 +85,9 @@ export function decide(seen: Observation, settings: RoleSettings): Decision {
 
 function asPrimary(seen: Observation, lease: Lease | undefined): Decision {
   if (lease === undefined) return wait('primary; the Lease is gone');
+  if (seen.missing !== undefined) return { kind: 'restore', missing: seen.missing, lease };
+  const own = lease.holder === seen.incarnation && lease.history === seen.history;
+  if (lease.epoch > seen.epoch && own) return { kind: 'renew', lease };
   if (lease.epoch > seen.epoch) return { kind: 'step-down', reason: `${lease.holder} holds epoch ${lease.epoch}` };
   if (lease.epoch === seen.epoch && lease.holder !== seen.incarnation) {
     return { kind: 'step-down', reason: `${lease.holder} holds the Lease` };
@@ -81,10 +95,14 @@ function asPrimary(seen: Observation, lease: Lease | undefined): Decision {
   return wait('primary');
 }
 
-/** The Lease names this incarnation: it leads if it holds what the Lease says it holds (I4). */
+/**
+ * The Lease names this incarnation: it leads if it holds what the Lease says it holds (I4). An empty one can be named for
+ * a history that begins with it only, by itself or by the operator.
+ */
 function asHolder(seen: Observation, lease: Lease): Decision {
   const holds = seen.phase === 'holding' && seen.history === lease.history;
-  const begins = seen.phase === 'empty' && seen.beginning === lease.history;
+  const isNew = seen.beginning === lease.history || seen.leaseBeginsHistory;
+  const begins = seen.phase === 'empty' && isNew && sameSet(lease.inSync, [seen.incarnation]);
   if (holds || begins) return { kind: 'lead', lease };
   return { kind: 'discard', reason: 'the Lease names this incarnation, which does not hold its state' };
 }
@@ -101,6 +119,7 @@ function isDead(seen: Observation, settings: RoleSettings, incarnation: string):
 function promoteWhenDue(seen: Observation, settings: RoleSettings, lease: Lease, dead: boolean): Decision {
   // Without anybody else to decide there is nobody to wait for.
   if (settings.arbiter === 'own' || dead || seen.peer.lostForMs >= settings.promoteAfterMs) {
+    if (seen.missing !== undefined) return { kind: 'restore', missing: seen.missing, lease };
     return { kind: 'promote', lease };
   }
   return wait('the primary is lost; another may decide first');
@@ -110,17 +129,23 @@ function promoteWhenDue(seen: Observation, settings: RoleSettings, lease: Lease,
 function mayBegin(seen: Observation, settings: RoleSettings, lease: Lease): boolean {
   if (settings.arbiter === 'own' && settings.mode !== 'primary') return false;
   if (lease.inSync.every((incarnation) => isDead(seen, settings, incarnation))) return true;
-  return seen.peer.lost && seen.peer.lostForMs >= settings.resetAfterMs;
+  // A primary that only this gateway does not reach writes the Lease again and again meanwhile.
+  const unreachableMs =
+    settings.arbiter === 'own' ? seen.peer.lostForMs : Math.min(seen.peer.lostForMs, seen.leaseUnchangedMs);
+  return seen.peer.lost && unreachableMs >= settings.resetAfterMs;
 }
 
 function withoutLease(seen: Observation, settings: RoleSettings): Decision {
   const { status, lost, lostForMs } = seen.peer;
-  if (settings.mode !== 'primary') return wait('no Lease yet: waiting for a primary');
+  const wishes = settings.mode === 'primary';
+  // Where the arbiter lets one win, the other may begin too when the one that should does not.
+  if (!wishes && settings.arbiter === 'own') return wait('no Lease yet: waiting for a primary');
   if (status !== undefined && !lost) {
-    const busy = status.complete || status.role === 'primary';
-    return busy ? wait('the peer holds state: waiting for its Lease') : { kind: 'begin', lease: undefined };
+    if (status.complete || status.role === 'primary') return wait('the peer holds state: waiting for its Lease');
+    return wishes || status.mode !== 'primary' ? { kind: 'begin', lease: undefined } : wait('the peer begins');
   }
-  if (lostForMs >= settings.startAloneAfterMs) return { kind: 'begin', lease: undefined };
+  const patienceMs = wishes ? settings.startAloneAfterMs : 2 * settings.startAloneAfterMs;
+  if (lostForMs >= patienceMs) return { kind: 'begin', lease: undefined };
   return wait('asking the peer before beginning alone');
 }
 
@@ -140,9 +165,33 @@ export function promotionOf(lease: Lease, incarnation: string): ArbiterRequest {
 
 /** Rule 14: a new history, above every epoch that was heard of. */
 export function beginningOf(seen: Observation, history: string, wallMs: number): ArbiterRequest {
-  const { lease, incarnation } = seen;
-  const { status } = seen.peer;
-  const heard = Math.max(lease?.epoch ?? 0, status?.epoch ?? 0, status?.lease?.epoch ?? 0);
-  const epoch = Math.max(Math.floor(wallMs / 1_000), heard + 1);
-  return { kind: 'swap', expected: lease, next: { epoch, history, holder: incarnation, inSync: [incarnation] } };
+  const { incarnation } = seen;
+  const expected = seen.missing === undefined ? seen.lease : seen.missing.present;
+  const epoch = epochAbove(seen, wallMs);
+  return { kind: 'swap', expected, next: { epoch, history, holder: incarnation, inSync: [incarnation] } };
+}
+
+/** A lost Lease made again: the same history, above every epoch that was heard of. */
+export function restorationOf(
+  seen: Observation,
+  { present }: MissingLease,
+  { history }: Lease,
+  wallMs: number,
+): ArbiterRequest {
+  const { incarnation } = seen;
+  const next = { epoch: epochAbove(seen, wallMs), history, holder: incarnation, inSync: [incarnation] };
+  return { kind: 'swap', expected: present, next };
+}
+
+/** The wall clock keeps it above what nobody here has heard of. */
+function epochAbove({ lease, missing, peer, epoch }: Observation, wallMs: number): number {
+  const { status } = peer;
+  const heard = Math.max(
+    epoch,
+    lease?.epoch ?? 0,
+    missing?.present?.epoch ?? 0,
+    status?.epoch ?? 0,
+    status?.lease?.epoch ?? 0,
+  );
+  return Math.max(Math.floor(wallMs / 1_000), heard + 1);
 }

@@ -164,10 +164,10 @@ export class Tenure<Command, Outcome, Effect, Image> implements CommitLog<Comman
     this.#switchover = { successor, endsAtMs, done, asked: false };
   }
 
-  /** The next write this tenure needs; its answer goes to `writeAnswered`. */
-  nextWrite(): LeaseContent | undefined {
+  /** The next write this tenure needs, with `touch` one at any rate; its answer goes to `writeAnswered`. */
+  nextWrite(touch = false): LeaseContent | undefined {
     const over = this.#switchover;
-    if (over === undefined || over.asked) return this.membership.nextWrite();
+    if (over === undefined || over.asked) return this.membership.nextWrite(touch);
     const held = this.#streams.get(over.successor)?.acked === this.log.last && this.commitIndex === this.log.last;
     if (!held || this.membership.unsettled || this.membership.mustRead) return this.membership.nextWrite();
     over.asked = true;

@@ -49,20 +49,36 @@ export function adminService(context: HandlerContext, control: GatewayControl): 
   };
 }
 
-/** Sends the status at once, then at each interval; a reader that lags misses intermediate ones. */
+/**
+ * Sends the status at once, then at each interval and whenever something changed that an operator decides by; a reader
+ * that lags misses intermediate ones.
+ */
 function watch(control: GatewayControl, stream: ServerWritableStream<WatchRequest, GatewayStatus>): void {
   const asked = stream.request.intervalMs;
   const intervalMs = asked === 0 ? watchIntervalMsDefault : Math.max(asked, watchIntervalMsMin);
+  let missed = false;
+  let news = false;
   const send = () => {
-    if (!stream.writableNeedDrain) stream.write(control.status());
+    news = false;
+    missed = stream.writableNeedDrain;
+    if (!missed && stream.writable) stream.write(control.status());
   };
   send();
   const timer = setInterval(send, intervalMs);
-  const unsubscribe = control.onShutdown(() => stream.end());
+  const endChanges = control.onChange(() => {
+    // Once a turn: one event changes several things.
+    if (!news) queueMicrotask(send);
+    news = true;
+  });
+  const endShutdown = control.onShutdown(() => stream.end());
   const stop = () => {
     clearInterval(timer);
-    unsubscribe();
+    endChanges();
+    endShutdown();
   };
+  stream.on('drain', () => {
+    if (missed) send();
+  });
   stream.on('cancelled', stop);
   stream.on('close', stop);
   stream.on('error', stop);

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
   AdminServiceClient,
   AdminServiceService,
+  type GatewayStatus,
   type ListSessionsRequest,
   type ListSessionsResponse,
   type SetOverloadLimitsRequest,
@@ -34,15 +35,20 @@ let gateway: HandlerHarness;
 let server: GrpcServer;
 let zone: GatewayServiceClient;
 let admin: AdminServiceClient;
+let tellOfChange = () => {};
 
 function controlOf({ context }: HandlerHarness): GatewayControl {
-  const identity = { serverId: 'gate-test', version: '0.0.0' };
+  const identity = { serverId: 'gate-test', version: '0.0.0', podUid: 'uid-1' };
   const refused = { success: false, error: undefined, epoch: 0n };
   return {
     status: () => gatewayStatus(context, identity, true, false),
     promote: () => Promise.resolve(refused),
     demote: () => Promise.resolve(refused),
     drain: () => 0,
+    onChange: (listener) => {
+      tellOfChange = listener;
+      return () => {};
+    },
     onShutdown: () => () => {},
   };
 }
@@ -235,6 +241,22 @@ describe('AdminService', () => {
     stream.on('data', (shown) => statuses.push(shown.sessions));
     await expect.poll(() => statuses.length).toBeGreaterThan(1);
     expect(statuses[0]).toBe(1);
+    stream.cancel();
+  });
+
+  it('watches: a change comes at once, several of one turn as one', async () => {
+    const stream = admin.watch({ intervalMs: 3_600_000 });
+    stream.on('error', () => {});
+    const statuses: GatewayStatus[] = [];
+    stream.on('data', (shown) => statuses.push(shown));
+    await expect.poll(() => statuses.length).toBe(1);
+    gateway.start({ openid: 'alice' });
+    tellOfChange();
+    tellOfChange();
+    await expect.poll(() => statuses.length).toBe(2);
+    expect(statuses[1]).toMatchObject({ serverId: 'gate-test', podUid: 'uid-1', sessions: 1 });
+    tellOfChange();
+    await expect.poll(() => statuses.length).toBe(3);
     stream.cancel();
   });
 

@@ -36,6 +36,7 @@ export interface GatewayStatus {
   zonesRevision: bigint;
   connections: number;
   sessions: number;
+  podUid: string;
   fleetMapVersion: bigint;
   pairId: string;
 }
@@ -265,6 +266,7 @@ function createBaseGatewayStatus(): GatewayStatus {
     zonesRevision: 0n,
     connections: 0,
     sessions: 0,
+    podUid: "",
     fleetMapVersion: 0n,
     pairId: "",
   };
@@ -310,6 +312,9 @@ export const GatewayStatus: MessageFns<GatewayStatus> = {
     }
     if (message.sessions !== 0) {
       writer.uint32(88).uint32(message.sessions);
+    }
+    if (message.podUid !== "") {
+      writer.uint32(106).string(message.podUid);
     }
     if (message.fleetMapVersion !== 0n) {
       if (BigInt.asUintN(64, message.fleetMapVersion) !== message.fleetMapVersion) {
@@ -432,6 +437,14 @@ export const GatewayStatus: MessageFns<GatewayStatus> = {
             message.sessions = reader.uint32();
             continue;
           }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.podUid = reader.string();
+            continue;
+          }
           case 20: {
             if (tag !== 160) {
               break;
@@ -481,6 +494,7 @@ export const GatewayStatus: MessageFns<GatewayStatus> = {
       : 0n;
     message.connections = object.connections ?? 0;
     message.sessions = object.sessions ?? 0;
+    message.podUid = object.podUid ?? "";
     message.fleetMapVersion = (object.fleetMapVersion !== undefined && object.fleetMapVersion !== null)
       ? BigInt(object.fleetMapVersion)
       : 0n;

@@ -97,12 +97,12 @@ export class PairBackend {
   #answered(sent: SentPush, node: SimNode, outcome: PushOutcome): void {
     const { epoch, history, pushLevel: level } = node.shard;
     // A zone takes nothing of a lower epoch (I1); of two standalone primaries the higher one may be the one that dies.
-    if (epoch < (this.#epochs.get(history) ?? 0) && !this.#world.options.standalone) return;
+    if (epoch < (this.#epochs.get(history) ?? 0) && !this.#world.isWeaker) return;
     this.#epochs.set(history, epoch);
     const { first } = sent;
     if (first !== undefined && first.history === history && this.#isFinal(first.outcome, outcome)) {
       const same = outcome.status === first.outcome.status && outcome.seqId === first.outcome.seqId;
-      check(same || this.#world.options.standalone, 'I9', () => {
+      check(same || this.#world.isWeaker, 'I9', () => {
         return `push ${sent.content}: first ${JSON.stringify(first.outcome)}, again ${JSON.stringify(outcome)}`;
       });
     }

@@ -58,7 +58,7 @@ function checkClient(world: PairWorld, primary: SimNode, client: SimClient): voi
     // Nothing but a lost history ends a session in these runs: the window is longer than they are (I11). Of two standalone
     // primaries that could not see each other one knew sessions and tokens that the other does not; the client is told.
     const { ERROR_SESSION_RESET, ERROR_RESUME_REJECTED, ERROR_SESSION_NOT_FOUND } = ErrorCode;
-    const weaker = world.options.standalone ? [ERROR_RESUME_REJECTED, ERROR_SESSION_NOT_FOUND] : [];
+    const weaker = world.isWeaker ? [ERROR_RESUME_REJECTED, ERROR_SESSION_NOT_FOUND] : [];
     // A device whose session another one took has an old token.
     const evicted = openid === 'dan' ? [ERROR_RESUME_REJECTED, ErrorCode.ERROR_REPLACED] : [];
     const mayBe = [undefined, 0, ERROR_SESSION_RESET, ...weaker, ...evicted];
@@ -68,14 +68,14 @@ function checkClient(world: PairWorld, primary: SimNode, client: SimClient): voi
 
 /** Every push that was promised in the history that lives on was seen by its client, or expired. */
 function checkPromises(world: PairWorld, primary: SimNode): void {
-  const { standalone } = world.options;
+  const { isWeaker } = world;
   for (const { content, sessionId, history, level } of world.backend.promises) {
     if (history !== primary.shard.history || world.ledger.content(content).expires) continue;
-    // A standalone primary that was cut off promised alone what its successor cannot know.
-    if (standalone && level !== PushLevel.PUSH_LEVEL_COMMITTED) continue;
+    // A primary that was cut off promised alone what its successor cannot know.
+    if (isWeaker && level !== PushLevel.PUSH_LEVEL_COMMITTED) continue;
     const lives = world.clients.flatMap((client) => client.lives.filter((life) => life.sessionId === sessionId));
     const seen = lives.some((life) => [...life.seen.values()].includes(content));
-    const told = standalone && lives.some((life) => life.endedCode !== undefined);
+    const told = isWeaker && lives.some((life) => life.endedCode !== undefined);
     check(seen || told, 'I12', () => `message ${content} was promised to ${sessionId} and never came`);
   }
 }

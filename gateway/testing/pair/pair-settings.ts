@@ -14,7 +14,8 @@ const pairTiming: PairTiming = {
   heartbeatTimeoutMs: 1_000,
   stallTimeoutMs: 1_000,
   arbiterTimeoutMs: 500,
-  leaseReadIntervalMs: 1_000,
+  leaseReadIntervalMs: 10_000,
+  urgentReadIntervalMs: 1_000,
   rejoinAfterMs: 600,
 };
 

@@ -47,6 +47,7 @@ const faults: readonly (readonly [number, Fault])[] = [
   ],
   [1, (world, server) => moveClock(world, server)], // 17, 18
   [2, (world) => loseOperators(world)], // 27, 28
+  [1, (world) => world.arbiter.lose()],
   [1, (world) => stormOfReconnects(world)], // 45
   [2, (world, server) => switchOver(world, server)],
   [1, stealSession], // 42

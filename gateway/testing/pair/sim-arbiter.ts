@@ -3,6 +3,7 @@ import {
   type ArbiterAnswer,
   type ArbiterRequest,
   type Lease,
+  type LeaseContent,
   sameSet,
 } from '../../replication/arbiter.ts';
 import type { Random } from '../random.ts';
@@ -23,8 +24,16 @@ export class SimArbiter {
   /** Nobody reaches it. */
   down = false;
   lostReplies = 0;
+  /**
+   * A lost Lease was made again by one who could not know that it had left the set meanwhile: what the others had
+   * promised alone is gone with them.
+   */
+  unproven = false;
+  /** Nothing was written since the Lease was deleted or set back. */
+  lost = false;
   #options: SimArbiterOptions;
   #token = 0;
+  #written: Lease[] = [];
 
   constructor(options: SimArbiterOptions) {
     this.#options = options;
@@ -51,15 +60,41 @@ export class SimArbiter {
     const { expected, next } = request;
     if (expected?.token !== this.lease?.token) return { kind: 'conflict' };
     this.#checkSwap(this.lease, next);
-    this.#token += 1;
-    this.lease = { ...next, revision: (this.lease?.revision ?? 0) + 1, token: String(this.#token) };
-    this.#options.changed();
-    return { kind: 'swapped', lease: this.lease };
+    this.#write(next);
+    return { kind: 'swapped', lease: this.lease as Lease };
   }
 
-  #checkSwap(was: Lease | undefined, next: Omit<Lease, 'revision' | 'token'>): void {
-    if (was === undefined) return;
+  /** Somebody deletes the Lease, or puts an old one back. */
+  lose(): void {
+    if (this.lease === undefined) return;
+    this.lost = true;
+    const old = this.#written[this.#options.random.between(0, this.#written.length - 1)];
+    if (old === this.lease || this.#options.random.chance(0.7)) this.lease = undefined;
+    else this.lease = old;
+    this.#options.changed();
+  }
+
+  #write(next: LeaseContent): void {
+    this.#token += 1;
+    this.lease = { ...next, revision: this.#token, token: String(this.#token) };
+    this.#written.push(this.lease);
+    this.lost = false;
+    this.#options.changed();
+  }
+
+  #checkSwap(was: Lease | undefined, next: LeaseContent): void {
     const { isAlive } = this.#options;
+    const last = this.#written.at(-1);
+    if (this.lost && last !== undefined && next.epoch !== was?.epoch) {
+      this.unproven ||=
+        next.epoch <= last.epoch || (next.history === last.history && !last.inSync.includes(next.holder));
+      return check(
+        sameSet(next.inSync, [next.holder]),
+        'rule 3',
+        () => `epoch ${next.epoch} began with ${next.inSync}`,
+      );
+    }
+    if (was === undefined) return;
     if (next.epoch === was.epoch) {
       const same = next.holder === was.holder && next.history === was.history;
       return check(same, 'I1', () => `${next.holder} wrote epoch ${next.epoch} of ${was.holder}`);

@@ -103,6 +103,7 @@ export class ToyPair {
         stallTimeoutMs: 1_000,
         arbiterTimeoutMs: 500,
         leaseReadIntervalMs: 1_000,
+        urgentReadIntervalMs: 500,
         rejoinAfterMs: 600,
       },
       limits: { batchEntriesMax: 10, batchWaitMs: 200, bufferEntriesMax: 20, bufferBytesMax: 100_000 },
