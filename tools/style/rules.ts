@@ -107,7 +107,7 @@ function mayReadWorld(path: string): boolean {
 /** Speaks to the network, so it may wait by the clock; what decides stands in other files. */
 function isAdapter(file: SourceFile): boolean {
   return file.imports.some(
-    ({ specifier, typeOnly }) => !typeOnly && /^(?:@grpc\/grpc-js|node:(?:net|tls|dgram))$/.test(specifier),
+    ({ specifier, typeOnly }) => !typeOnly && /^(?:@grpc\/grpc-js|node:(?:net|tls|dgram|https))$/.test(specifier),
   );
 }
 
