@@ -119,6 +119,11 @@ export class WorkQueue {
     return this.#waiting.size === 0 && this.#running.size === 0 && this.#later.size === 0;
   }
 
+  /** For how long each handle has been running. */
+  runningMs(nowMs: number): number[] {
+    return [...this.#running.values()].map(({ startedMs }) => nowMs - startedMs);
+  }
+
   /** The keys of handles that ignore their signal and are long past their timeout. */
   stuckKeys(nowMs: number): string[] {
     const limitMs = this.#options.timeoutMs + stuckGraceMs;

@@ -12,6 +12,10 @@ interface Subcommand {
 
 const subcommands: Readonly<Record<string, Subcommand>> = {
   gateway: { summary: 'run the gateway', load: () => import('../main.ts') },
+  operator: {
+    summary: 'look after GateSvrs and Zones in a Kubernetes cluster',
+    load: () => import('../../operator/main.ts'),
+  },
   upstream: { summary: 'run an example zone', load: () => import('./upstream-command.ts') },
   client: {
     summary: 'connect as a client: one request, watch pushes, or interactive',
