@@ -328,6 +328,8 @@ export interface GateSvrStatus {
   readonly image?: string;
   /** Revision of the set of zones that the gateways are to have. */
   readonly zonesRevision?: number;
+  /** Names the set of zones of that revision. */
+  readonly zonesHash?: string;
   /** Ready: every pair serves and has a backup in sync. Available: every pair serves. Progressing: an update or a change of size is under way. Degraded: something needs attention. LimitsApplied: every gateway has the limits of the spec. */
   readonly conditions?: readonly GateSvrStatusCondition[];
   /** The pairs, one by one. */
