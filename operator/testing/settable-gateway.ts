@@ -1,13 +1,15 @@
-import type {
+import {
   GatewayStatus,
-  OverloadLimits,
-  SetOverloadLimitsResponse,
-  SetZonesRequest,
-  SetZonesResponse,
-  ZoneStatus,
+  type OverloadLimits,
+  type SetOverloadLimitsResponse,
+  type SetZonesRequest,
+  type SetZonesResponse,
+  type ZoneStatus,
 } from '../../proto/gen/admin.ts';
 import { ErrorCode, type Error as ErrorMessage } from '../../proto/gen/message.ts';
 import { GatewayLinkError, type GatewayObservation, type GatewayPeer } from '../gateway-link/gateway-peer.ts';
+
+const nothing = GatewayStatus.decode(new Uint8Array());
 
 /** A gateway that takes zones and limits as the real one does, seen through the operator's link to it. */
 export class SettableGateway implements GatewayPeer {
@@ -61,7 +63,7 @@ export class SettableGateway implements GatewayPeer {
     const identity = { serverId: podName, incarnation: this.incarnation, version: '1.0.0' };
     const counts = { ready: true, draining: false, overloadState: 'normal', connections: 0, sessions: 0 };
     const { zonesRevision, limits } = this;
-    return { ...identity, ...counts, zones, zonesRevision, limits, shards: [{ ...shard, ...rest }] } as GatewayStatus;
+    return { ...nothing, ...identity, ...counts, zones, zonesRevision, limits, shards: [{ ...shard, ...rest }] };
   }
 
   async setZones({ zones, revision }: SetZonesRequest): Promise<SetZonesResponse> {
