@@ -140,7 +140,7 @@ const settings = {
 
 const byFlag = new Map<string, Setting>(Object.values(settings).map((setting) => [setting.flag, setting]));
 
-export function variableOf({ flag }: Pick<Setting, 'flag'>): string {
+function variableOf({ flag }: Pick<Setting, 'flag'>): string {
   return `GATESVR_OPERATOR_${flag.replaceAll('-', '_').toUpperCase()}`;
 }
 

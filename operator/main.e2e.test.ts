@@ -4,8 +4,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { KubeObject } from './kube-api.ts';
+import { main } from './main.ts';
 import { leases } from './resources.ts';
 import { FakeApiServer } from './testing/fake-api-server.ts';
 
@@ -122,14 +123,15 @@ describe('the operator as a process', () => {
     expect(operator.output()).toContain('lost leadership');
   });
 
-  it('says what is wrong with its kubeconfig', async () => {
-    const args = ['gateway/cli/gatesvr.ts', 'operator', '--kubeconfig=/nowhere'];
-    const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'] });
-    let text = '';
-    child.stderr.on('data', (chunk) => {
-      text += chunk;
-    });
-    const [code] = await once(child, 'close');
-    expect({ code, text }).toEqual({ code: 2, text: expect.stringMatching(/^gatesvr operator: \/nowhere: ENOENT/) });
+  it('says what is wrong with its flags and its kubeconfig', async () => {
+    const written: unknown[] = [];
+    const spy = vi.spyOn(process.stderr, 'write').mockImplementation((text) => written.push(text) > 0);
+    closers.push(() => spy.mockRestore());
+    expect(await main(['--workers=0'])).toBe(2);
+    expect(await main(['--kubeconfig=/nowhere'])).toBe(2);
+    expect(written).toEqual([
+      'gatesvr operator: --workers: 0: expected a number from 1 to 256\n',
+      expect.stringMatching(/^gatesvr operator: \/nowhere: ENOENT/),
+    ]);
   });
 });

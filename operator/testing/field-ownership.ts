@@ -57,7 +57,7 @@ function segmentOf(item: Mutable, keys: readonly string[]): Segment {
 }
 
 /** Every leaf of an object with its value, by its path as JSON. */
-export function leavesOf(object: object): Map<string, unknown> {
+function leavesOf(object: object): Map<string, unknown> {
   const leaves = new Map<string, unknown>();
   const visit = (value: unknown, path: readonly Segment[]): void => {
     if (path.length === 1 && identity.has(String(path[0]))) return;
