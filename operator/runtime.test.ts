@@ -110,7 +110,7 @@ describe('the runtime', () => {
   it('finishes what is under way before it gives leadership back', async () => {
     let end = (): void => {};
     const handle: Handle = () =>
-      new Promise((resolve) => {
+      new Promise<void>((resolve) => {
         end = resolve;
       });
     const { runtime, store, events } = harness({ handle });
