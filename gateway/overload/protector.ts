@@ -102,6 +102,11 @@ export class OverloadProtector {
     return this.#connections;
   }
 
+  /** Much is refused now: a refusal should cost as little as it can. */
+  get shedding(): boolean {
+    return this.state === 'shed' || this.state === 'protect';
+  }
+
   /** Requests that wait for this zone. */
   zoneInFlight(zoneId: string): number {
     return this.#slots.inFlightOf(zoneId);
