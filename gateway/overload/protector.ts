@@ -180,14 +180,10 @@ export class OverloadProtector {
   admit(nowMs: number, kind: AdmissionKind, zoneId?: string): Decision {
     const rule = admissionRules[kind];
     if (!this.#limits.enabled) {
-      if (rule.counted) {
-        this.#window.add(nowMs);
-      }
+      if (rule.counted) this.#window.add(nowMs);
       return admitted;
     }
-    if (nowMs - this.#refreshedMs >= refreshMs) {
-      this.#refresh(nowMs);
-    }
+    if (nowMs - this.#refreshedMs >= refreshMs) this.#refresh(nowMs);
     const reason = this.#refusal(nowMs, kind, rule, zoneId);
     if (reason !== undefined) {
       return this.#reject(nowMs, kind, rule, reason);
