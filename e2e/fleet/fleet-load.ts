@@ -6,7 +6,7 @@ import {
   type SessionReset,
 } from '../../gateway/client/client.ts';
 import { zoneOf } from '../../gateway/upstream/zone.ts';
-import { ZoneServer } from '../../gateway/zone-server/zone-server.ts';
+import { PushError, ZoneServer } from '../../gateway/zone-server/zone-server.ts';
 import { Ledger } from '../delivery/ledger.ts';
 
 const zoneIds = ['001', '002', '003', '004', '005', '006'];
@@ -23,6 +23,14 @@ export class FleetLoad {
   readonly users: User[] = [];
   readonly resets: SessionReset[] = [];
   reconnects = 0;
+  answered = 0;
+  unanswered = 0;
+  wrongAnswers = 0;
+  /** Pushes that were not accepted, by why. */
+  readonly refusals = new Map<string, number>();
+  #texts = 0;
+  #running = false;
+  #loops: Promise<void>[] = [];
   #zones: ZoneServer[] = [];
   #hub: GatesvrClientHub;
 
@@ -73,6 +81,52 @@ export class FleetLoad {
         if (state === 'reconnecting') this.reconnects += 1;
       },
     });
+  }
+
+  /** Pushes to every user and asks for every client, one after the other, until `quiet`. */
+  run(pauseMs: number): void {
+    this.#running = true;
+    for (const user of this.users) {
+      this.#loops.push(
+        this.#repeat(pauseMs, (text) => this.#push(user.openid, text)),
+        this.#repeat(pauseMs, (text) => this.#ask(user, text)),
+      );
+    }
+  }
+
+  /** Ends what `run` began, and waits until every push that was accepted was seen. */
+  async quiet(): Promise<void> {
+    this.#running = false;
+    await Promise.all(this.#loops.splice(0));
+    await this.settle();
+  }
+
+  async #repeat(pauseMs: number, act: (text: string) => Promise<void>): Promise<void> {
+    while (this.#running) {
+      this.#texts += 1;
+      await act(`text ${this.#texts}`);
+      await new Promise((resolve) => setTimeout(resolve, pauseMs));
+    }
+  }
+
+  async #push(openid: string, text: string): Promise<void> {
+    try {
+      await this.zoneFor(openid).push(openid, text);
+      this.ledger.accepted(openid, text);
+    } catch (error) {
+      const failure = error instanceof PushError ? error.failure : String(error);
+      this.refusals.set(failure, (this.refusals.get(failure) ?? 0) + 1);
+    }
+  }
+
+  async #ask({ client }: User, text: string): Promise<void> {
+    try {
+      const answer = Buffer.from(await client.request('echo', text)).toString();
+      if (answer === text) this.answered += 1;
+      else this.wrongAnswers += 1;
+    } catch {
+      this.unanswered += 1;
+    }
   }
 
   /** Waits until every push that was accepted was seen. */
