@@ -42,7 +42,6 @@ describe('the objects of a GateSvr', () => {
     expect(named).toEqual([
       config,
       'ConfigMap shop-limits',
-      'ConfigMap shop-fleet',
       'Service shop-quic',
       'Service shop-upstream',
       'Service shop-peers',

@@ -2,7 +2,6 @@ import type { GateSvr } from '../api/gatesvr.ts';
 import type { KubeObject } from '../kube-api.ts';
 import { disruptionBudget, networkPolicy, pairAccess } from './access.ts';
 import { issuedCertificates } from './cert-manager.ts';
-import { fleetMap } from './fleet-map.ts';
 import { configMap, limitsConfigMap } from './gateway-config.ts';
 import {
   type DesiredObject,
@@ -28,7 +27,6 @@ export function desiredObjects(gateSvr: GateSvr, inputs: DesiredInputs): KubeObj
   return [
     configMap(gateSvr),
     limitsConfigMap(gateSvr),
-    fleetMap(gateSvr, inputs.drainingPairs ?? []),
     ...issuedCertificates(gateSvr),
     ...services(gateSvr),
     ...(gateSvr.spec.networkPolicy.enabled ? [networkPolicy(gateSvr)] : []),
@@ -49,7 +47,12 @@ function pairObjects(gateSvr: GateSvr, templates: PodTemplates, index: number): 
  * One pod. Two StatefulSets of one pod each: an update touches one member of a pair, and a member that fails meanwhile gets
  * the template back that it had.
  */
-function statefulSet(gateSvr: GateSvr, templates: PodTemplates, index: number, member: MemberName): DesiredObject {
+export function statefulSet(
+  gateSvr: GateSvr,
+  templates: PodTemplates,
+  index: number,
+  member: MemberName,
+): DesiredObject {
   const names = namesOf(gateSvr);
   const labels = selectorLabels(gateSvr, index, member);
   const annotations = { [templateHashKey]: templates.hash };
