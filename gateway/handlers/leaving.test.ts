@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { PushType, RequestType, StartRequest } from '../../proto/gen/message.ts';
 import { ErrorCode } from '../protocol/error-codes.ts';
 import { HandlerHarness } from '../testing/handler-harness.ts';
@@ -46,6 +46,45 @@ describe('a client ahead of its rate', () => {
     expect(gateway.context.sessions.sessionOf('bob')).toBeUndefined();
     runScheduled();
     expect(gateway.context.sessions.sessionOf('bob')).toBeDefined();
+  });
+});
+
+describe('a client that comes back while the gateway is overloaded', () => {
+  const lost = { origin: 'lost', code: 0, reason: '' } as const;
+  /** START with a token is refused for want of memory; everything else is admitted. */
+  const refuseResumes = () =>
+    vi.spyOn(gateway.context.protector, 'admit').mockImplementation((_, kind) => {
+      if (kind !== 'resume') return { ok: true };
+      return { ok: false, reason: 'memory', code: ErrorCode.ERROR_TRY_LATER, retryAfterMs: 700 };
+    });
+
+  it('is told when to try again, and its session waits for it (fault 45)', () => {
+    const { connection, response } = gateway.start({ openid: 'alice' });
+    gateway.dispatcher.connectionClosed(connection, lost);
+    const { resumeToken, sessionId } = response;
+    const refusing = refuseResumes();
+    for (const timeMs of [25_000, 50_000, 75_000]) {
+      gateway.context.shard.submit({ kind: 'tick', timeMs });
+      const refused = gateway.start({ openid: 'alice', resumeToken, sessionId }).response;
+      expect(refused).toMatchObject({
+        success: false,
+        error: { code: ErrorCode.ERROR_TRY_LATER, retryAfterMs: 700 },
+      });
+    }
+    refusing.mockRestore();
+    gateway.context.shard.submit({ kind: 'tick', timeMs: 100_000 });
+    const resumed = gateway.start({ resumeToken, sessionId }).response;
+    expect(resumed).toMatchObject({ success: true, resumed: true, sessionId });
+  });
+
+  it('keeps no session waiting without its token', () => {
+    const { connection, response } = gateway.start({ openid: 'alice' });
+    gateway.dispatcher.connectionClosed(connection, lost);
+    refuseResumes();
+    gateway.context.shard.submit({ kind: 'tick', timeMs: 25_000 });
+    gateway.start({ openid: 'alice', resumeToken: Buffer.alloc(40, 1), sessionId: response.sessionId });
+    gateway.context.shard.submit({ kind: 'tick', timeMs: 31_000 });
+    expect(gateway.context.sessions.session(response.sessionId)).toBeUndefined();
   });
 });
 

@@ -75,6 +75,7 @@ function admitStart(context: HandlerContext, attempt: StartAttempt): void {
   if (!verdict.ok) {
     // TRY_LATER and not OVERLOADED: after a close only a 2xxx code tells the client to come back.
     const { reason, retryAfterMs } = verdict;
+    if (resuming) keepWaiting(context, start.resumeToken);
     return failStart(context, attempt, { code: ErrorCode.ERROR_TRY_LATER, message: reason, retryAfterMs });
   }
   if (resuming) return resumeByToken(context, attempt);
@@ -97,6 +98,14 @@ function admitStart(context: HandlerContext, attempt: StartAttempt): void {
       });
     },
   );
+}
+
+/** The session of a client that may not resume yet must not expire while it waits its turn. */
+function keepWaiting(context: HandlerContext, resumeToken: Uint8Array): void {
+  const claims = context.tokens.verify(resumeToken);
+  const session = claims === undefined ? undefined : context.sessions.session(claims.sessionId);
+  if (session === undefined || session.connected || claims?.binding !== session.binding) return;
+  context.shard.submit({ kind: 'detach', sessionId: session.sessionId, binding: session.binding });
 }
 
 function readStart(

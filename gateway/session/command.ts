@@ -66,7 +66,10 @@ export interface ConfirmCommand {
   readonly binding: number;
 }
 
-/** The binding's connection is gone; the resume window starts. Ignored when a newer binding holds the session. */
+/**
+ * The binding's connection is gone; the resume window starts, or starts anew when the client asks to resume and is told to come
+ * back later. Ignored when a newer binding holds the session.
+ */
 export interface DetachCommand {
   readonly kind: 'detach';
   readonly sessionId: string;

@@ -84,6 +84,19 @@ describe('zone registrations', () => {
 });
 
 describe('shard time', () => {
+  it('gives a client that was told to come back later its whole resume window again', () => {
+    const driver = new MachineDriver();
+    driver.started();
+    driver.apply({ kind: 'detach', sessionId: 's1', binding: 1 });
+    driver.pass(29_000);
+    driver.apply({ kind: 'detach', sessionId: 's1', binding: 0 });
+    driver.apply({ kind: 'detach', sessionId: 's1', binding: 1 });
+    driver.pass(29_999);
+    expect(driver.session().connected).toBe(false);
+    driver.pass(1);
+    expect(driver.machine.session('s1')).toBeUndefined();
+  });
+
   it('only rises, and a resume window begins anew at a promotion (I11)', () => {
     const driver = new MachineDriver();
     driver.started();

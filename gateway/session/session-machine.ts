@@ -151,7 +151,7 @@ export class SessionMachine {
 
   #detach(command: DetachCommand): Outcome {
     const session = this.state.sessions.get(command.sessionId);
-    if (session !== undefined && session.binding === command.binding && session.connected) this.state.detach(session);
+    if (session !== undefined && session.binding === command.binding) this.state.detach(session);
     return done;
   }
 

@@ -34,7 +34,7 @@ export class ReferenceShard extends ReferenceStarts {
         });
       case 'detach':
         return this.#with(command, (session) => {
-          if (session.binding === command.binding && session.connected) this.detach(session);
+          if (session.binding === command.binding) this.detach(session);
         });
       case 'admit':
         return this.#admit(command);
