@@ -11,7 +11,7 @@ import { ConnectionTable } from './handlers/connection.ts';
 import type { HandlerContext, HandlerSettings, ResumeTokens, ShardPort } from './handlers/context.ts';
 import { performEffect } from './handlers/effects.ts';
 import { PushWaiters } from './handlers/push-waiters.ts';
-import { stepDown } from './handlers/step-down.ts';
+import { leaveBlocked, stepDown } from './handlers/step-down.ts';
 import { Turn } from './handlers/turn.ts';
 import { parseAddress } from './lib/address.ts';
 import type { Clock } from './lib/clock.ts';
@@ -150,6 +150,10 @@ function createShard(options: CoreOptions, context: () => HandlerContext): HeldS
       if (role === 'primary') configure(shard);
       else stepDown(context(), reason);
       context().fleet?.roleChanged();
+    },
+    onBlocked: (blocked, reason) => {
+      log.warn({ blocked, reason }, 'the primary is blocked, or no longer');
+      if (blocked) leaveBlocked(context(), reason, pair.shard.peer?.clientEndpoint ?? '');
     },
   });
   const { shard } = pair;

@@ -37,6 +37,8 @@ export interface PairSettings {
   readonly perform: (effect: Effect) => void;
   readonly connectArbiter: ConnectArbiter;
   readonly onRole: (change: RoleChange) => void;
+  /** The primary can commit nothing, or can again. */
+  readonly onBlocked: (blocked: boolean, reason: string) => void;
   readonly newId: () => string;
 }
 
@@ -156,7 +158,7 @@ function shardOptions(
     send,
     defer: (flush) => queueMicrotask(flush),
     onRole: settings.onRole,
-    onBlocked: (blocked, reason) => settings.log.warn({ blocked, reason }, 'the primary is blocked, or no longer'),
+    onBlocked: settings.onBlocked,
     onProblem: (problem) => settings.log.error({ problem }, 'the pair is configured wrongly'),
   };
 }

@@ -1,11 +1,12 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest';
-import { PushType, RequestType, StartRequest } from '../../proto/gen/message.ts';
+import { Goaway, PushType, RequestType, StartRequest } from '../../proto/gen/message.ts';
 import { ErrorCode } from '../protocol/error-codes.ts';
 import { HandlerHarness } from '../testing/handler-harness.ts';
 import { ack, business } from '../testing/handler-messages.ts';
 import { sweepConnections } from './connection-deadlines.ts';
 import { Drain } from './drain.ts';
 import { pushToSession } from './push.ts';
+import { leaveBlocked } from './step-down.ts';
 
 let gateway: HandlerHarness;
 beforeEach(() => {
@@ -85,6 +86,21 @@ describe('a client that comes back while the gateway is overloaded', () => {
     gateway.start({ openid: 'alice', resumeToken: Buffer.alloc(40, 1), sessionId: response.sessionId });
     gateway.context.shard.submit({ kind: 'tick', timeMs: 31_000 });
     expect(gateway.context.sessions.session(response.sessionId)).toBeUndefined();
+  });
+});
+
+describe('a primary that can commit nothing', () => {
+  it('sends its clients to the peer first, and keeps their sessions (rule 15)', () => {
+    const { connection, response } = gateway.start({ openid: 'alice' });
+    leaveBlocked(gateway.context, 'nothing can be committed', 'peer:8453');
+    const goaway = Goaway.decode(gateway.pushes(connection).at(-1)?.payload ?? Buffer.alloc(0));
+    expect(goaway).toMatchObject({ reconnect: true, reason: 'nothing can be committed' });
+    expect(goaway.endpoints[0]).toBe('peer:8453');
+    gateway.nowMs += 500;
+    sweepConnections(gateway.context);
+    expect(gateway.closed.get(connection)?.code).toBe(ErrorCode.ERROR_GOING_AWAY);
+    const { resumeToken, sessionId } = response;
+    expect(gateway.start({ resumeToken, sessionId }).response).toMatchObject({ resumed: true, sessionId });
   });
 });
 
