@@ -13,7 +13,7 @@ import { Drain } from './handlers/drain.ts';
 import { type GatewayIdentity, gatewayStatus } from './handlers/status.ts';
 import type { Housekeeping } from './housekeeping.ts';
 import { checkOverloadLimits, limitsOf } from './overload/limits.ts';
-import { clientRateOptions } from './overload/settings.ts';
+import { clientRateOptions, protectorChange } from './overload/settings.ts';
 import type { Pair } from './pair.ts';
 import { errorOf } from './protocol/codec.ts';
 import { ErrorCode } from './protocol/error-codes.ts';
@@ -183,7 +183,7 @@ export class Lifecycle implements Gateway, GatewayControl {
     const replaceAuthenticator = await this.#options.prepareAuthenticator(config);
     this.renewCertificates(config, certificate);
     replaceAuthenticator();
-    context.protector.setLimits(context.clock.nowMs(), limits);
+    context.protector.setLimits(context.clock.nowMs(), limits, protectorChange(config.overloadProtection));
     context.rates.setOptions(clientRateOptions(config.overloadProtection));
     context.router.setTimeoutMs(limits.upstreamTimeoutMs);
     core.limit(config);

@@ -45,6 +45,28 @@ describe('OverloadProtector state', () => {
     expect(target.admit(1900, 'login').ok).toBe(true);
   });
 
+  it('takes new thresholds and rates while running, whole or not at all; the others stay', () => {
+    const { target } = recorded({}, { rssLimitBytes: 1000, connectsPerSecond: 1_000 });
+    target.observe(0, { ...calm, rssBytes: 900 });
+    expect(target.state).not.toBe('normal');
+    const broken = { ...defaultOverloadLimits, maxQps: -1 };
+    expect(() => target.setLimits(1, broken, { rssLimitBytes: 100_000 })).toThrow(/max_qps/);
+    target.observe(1_500, { ...calm, rssBytes: 900 });
+    expect(target.state).not.toBe('normal');
+    target.setLimits(
+      2_000,
+      { ...defaultOverloadLimits, maxConnections: 2, connectionWarningThreshold: 1 },
+      {
+        rssLimitBytes: 100_000,
+        connectsPerSecond: 1,
+      },
+    );
+    for (let nowMs = 2_000; nowMs < 5_000; nowMs += 250) target.observe(nowMs, { ...calm, rssBytes: 900 });
+    expect(target.state).toBe('normal');
+    const connects = Array.from({ length: 4 }, () => target.admit(5_000, 'connect').ok);
+    expect(connects).toEqual([true, true, false, false]);
+  });
+
   it('protects itself when memory runs out, and still lets sessions resume and acknowledge', () => {
     const { target, changes } = recorded({}, { rssLimitBytes: 1000 });
     target.observe(0, { ...calm, rssBytes: 1000 });

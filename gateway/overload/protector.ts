@@ -37,6 +37,10 @@ export interface ProtectorOptions extends SignalOptions {
   readonly adaptiveZones?: boolean;
 }
 
+/** What may change while running; where limits follow latency stays as it was at the start. */
+export type ProtectorChange = Omit<ProtectorOptions, 'limits' | 'zoneCount' | 'adaptiveZones' | keyof Callbacks>;
+type Callbacks = Pick<SignalOptions, 'onStateChange' | 'calmMs'>;
+
 export interface OverloadStats {
   readonly state: OverloadState;
   readonly connections: number;
@@ -56,7 +60,7 @@ const refreshMs = 20;
  * the state change callback goes out. `admit` counts what it admits, so it is asked once for each thing.
  */
 export class OverloadProtector {
-  readonly #options: ProtectorOptions;
+  #options: ProtectorOptions;
   readonly #slots: UpstreamSlots;
   readonly #signals: OverloadSignals;
   readonly #rejects = Object.fromEntries(rejectReasons.map((reason) => [reason, 0])) as Record<RejectReason, number>;
@@ -119,21 +123,20 @@ export class OverloadProtector {
 
   /**
    * Puts new limits in force, as a whole or not at all.
+   * @param change of the rates and signals beside them; what it leaves out stays.
    * @throws OverloadLimitsError naming the rule that is broken; the old limits stay.
    */
-  setLimits(nowMs: number, limits: OverloadLimits): void {
+  setLimits(nowMs: number, limits: OverloadLimits, change: ProtectorChange = {}): void {
     checkOverloadLimits(limits);
     const old = this.#limits;
     this.#limits = limits;
-    if (limits.qpsWindowSeconds !== old.qpsWindowSeconds) {
-      this.#window = new SlidingWindow(limits.qpsWindowSeconds * 1000);
-    }
-    if (limits.maxQps !== old.maxQps || limits.qpsWindowSeconds !== old.qpsWindowSeconds) {
-      this.#pace = new Pace(limits.maxQps, limits.qpsWindowSeconds);
-    }
+    this.#options = { ...this.#options, ...change };
+    const otherWindow = limits.qpsWindowSeconds !== old.qpsWindowSeconds;
+    if (otherWindow) this.#window = new SlidingWindow(limits.qpsWindowSeconds * 1000);
+    if (otherWindow || limits.maxQps !== old.maxQps) this.#pace = new Pace(limits.maxQps, limits.qpsWindowSeconds);
     this.#connects.configure(nowMs, connectsPerSecond(this.#options), connectBurst(this.#options, limits));
-    this.#slots.configure(limits.maxUpstreamConcurrent, limits.upstreamWarningThreshold);
-    this.#signals.configure(limits);
+    this.#slots.configure(limits.maxUpstreamConcurrent, limits.upstreamWarningThreshold, this.#options.zoneShare ?? 1);
+    this.#signals.configure(limits, this.#options);
     this.#refresh(nowMs);
   }
 
@@ -200,15 +203,9 @@ export class OverloadProtector {
     zoneId: string | undefined,
   ): RejectReason | undefined {
     const signals = this.#signals;
-    if (signals.level('memory') >= rule.memoryLevel) {
-      return 'memory';
-    }
-    if (signals.level('event_loop') >= rule.loopLevel) {
-      return 'event_loop';
-    }
-    if (kind === 'connect') {
-      return this.#connectRefusal(nowMs);
-    }
+    if (signals.level('memory') >= rule.memoryLevel) return 'memory';
+    if (signals.level('event_loop') >= rule.loopLevel) return 'event_loop';
+    if (kind === 'connect') return this.#connectRefusal(nowMs);
     if (kind === 'login' && this.#connections > this.#limits.maxConnections) {
       return 'max_connections';
     }

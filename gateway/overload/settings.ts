@@ -1,6 +1,6 @@
 import type { ClientRateOptions } from './client-rates.ts';
 import { limitsOf, type OverloadLimits } from './limits.ts';
-import type { ProtectorOptions } from './protector.ts';
+import type { ProtectorChange, ProtectorOptions } from './protector.ts';
 
 /** The `overload_protection` section of the configuration, already checked; 0 means no limit where a rate or size can be off. */
 export interface OverloadSettings extends OverloadLimits {
@@ -32,24 +32,26 @@ export function protectorOptions(
   zoneCount: number,
   heapLimitBytes: number,
 ): ProtectorOptions {
-  const {
-    eventLoopDelayWarningMs: delayWarnMs,
-    eventLoopDelayLimitMs: delayLimitMs,
-    memoryLimit,
-    memoryWarning,
-  } = settings;
-  const memoryWarn = memoryLimit === 0 ? 0.8 : memoryWarning / memoryLimit;
-  const { zoneMaxConcurrent, maxUpstreamConcurrent } = settings;
   return {
+    ...protectorChange(settings),
     limits: limitsOf(settings),
     zoneCount,
     heapLimitBytes: heapLimitBytes * usableHeapShare,
+    adaptiveZones: settings.adaptiveConcurrency,
+  };
+}
+
+/** As `protectorOptions`, of what a reload may change beside the limits. */
+export function protectorChange(settings: OverloadSettings): ProtectorChange {
+  const { eventLoopDelayWarningMs: delayWarnMs, eventLoopDelayLimitMs: delayLimitMs } = settings;
+  const { memoryLimit, memoryWarning, zoneMaxConcurrent, maxUpstreamConcurrent } = settings;
+  const memoryWarn = memoryLimit === 0 ? 0.8 : memoryWarning / memoryLimit;
+  return {
     rssLimitBytes: memoryLimit,
     connectsPerSecond: settings.connectRate,
     zoneShare: zoneMaxConcurrent === 0 ? 1 : zoneMaxConcurrent / maxUpstreamConcurrent,
     eventLoopDelayMs: { warn: delayWarnMs, shed: (delayWarnMs + delayLimitMs) / 2, protect: delayLimitMs },
     memory: { warn: memoryWarn, shed: (memoryWarn + 1) / 2, protect: 1 },
-    adaptiveZones: settings.adaptiveConcurrency,
   };
 }
 

@@ -53,10 +53,12 @@ export class OverloadSignals {
     return this.#grades[signal].level;
   }
 
-  configure(limits: OverloadLimits): void {
+  configure(limits: OverloadLimits, { eventLoopDelayMs, memory }: SignalOptions): void {
     this.#grades.connections.configure(connectionGrade(limits));
     this.#grades.qps.configure(qpsGrade(limits));
     this.#grades.upstream.configure(upstreamGrade(limits));
+    this.#grades.event_loop.configure(eventLoopDelayMs ?? defaultLoopDelayMs);
+    this.#grades.memory.configure(memory ?? defaultMemory);
   }
 
   /** Grades `values`. @param enabled false: nothing is in trouble, whatever the values. */

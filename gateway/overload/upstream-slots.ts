@@ -26,7 +26,7 @@ export class UpstreamSlots {
   #max: number;
   #warning: number;
   readonly #zoneCount: number;
-  readonly #zoneShare: number;
+  #zoneShare: number;
   readonly #adaptive: boolean;
   readonly #zones = new Map<string, ZoneSlots>();
   #inFlight = 0;
@@ -48,12 +48,11 @@ export class UpstreamSlots {
     return this.#zones.get(zoneId)?.inFlight ?? 0;
   }
 
-  configure(max: number, warning: number): void {
+  configure(max: number, warning: number, zoneShare: number): void {
     this.#max = max;
     this.#warning = warning;
-    for (const zone of this.#zones.values()) {
-      zone.adaptive?.setMaxLimit(max);
-    }
+    this.#zoneShare = zoneShare;
+    for (const zone of this.#zones.values()) zone.adaptive?.setMaxLimit(max);
   }
 
   /** Whether one more request may go to the zone; undefined when it may. */
