@@ -10,7 +10,8 @@ export default defineConfig({
       'e2e/**/*.test.ts',
       'fuzz/**/*.test.ts',
     ],
-    exclude: ['**/node_modules/**', '**/target/**', 'dist/**'],
+    // What needs Kubernetes is run by `make e2e`, with e2e/cluster/vitest.config.ts.
+    exclude: ['**/node_modules/**', '**/target/**', 'dist/**', 'e2e/cluster/**', '**/*.cluster.test.ts'],
     pool: 'forks',
     testTimeout: 60_000,
     hookTimeout: 60_000,
