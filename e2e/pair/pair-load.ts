@@ -4,10 +4,17 @@ import {
   type GatesvrClient,
   type GatesvrClientHub,
   GatesvrError,
+  type HubOptions,
 } from '../../gateway/client/client.ts';
 import type { Random } from '../../gateway/testing/random.ts';
 import { zoneOf } from '../../gateway/upstream/zone.ts';
-import { PushError, type PushLevelName, type PushProducer, ZoneServer } from '../../gateway/zone-server/zone-server.ts';
+import {
+  PushError,
+  type PushLevelName,
+  type PushProducer,
+  ZoneServer,
+  type ZoneServerOptions,
+} from '../../gateway/zone-server/zone-server.ts';
 import { PairLedger } from './pair-ledger.ts';
 
 const zoneIds = ['001', '002', '003', '004', '005', '006'];
@@ -28,6 +35,10 @@ export interface PairLoadOptions {
   readonly pushPauseMs: number;
   readonly requestPauseMs: number;
   readonly random: Random;
+  /** Where a zone listens and how it proves itself; a free port of loopback, in plaintext, when absent. */
+  readonly zone?: (zoneId: string) => Pick<ZoneServerOptions, 'address' | 'advertiseAddress' | 'credentials'>;
+  /** Whom clients trust and how they prove who they are; everybody, and nothing, when absent. */
+  readonly login?: { readonly trust: HubOptions['trust']; readonly tokenOf: (openid: string) => string };
 }
 
 interface User {
@@ -78,7 +89,8 @@ export class PairLoad {
   static async start(options: PairLoadOptions): Promise<PairLoad> {
     const load = new PairLoad(options);
     await Promise.all(zoneIds.map((zoneId) => load.#startZone(zoneId)));
-    for (let hub = 0; hub < hubCount; hub += 1) load.#hubs.push(await createClientHub({ trust: { insecure: true } }));
+    const trust = options.login?.trust ?? { insecure: true };
+    for (let hub = 0; hub < hubCount; hub += 1) load.#hubs.push(await createClientHub({ trust }));
     for (let first = 0; first < options.clients; first += connectsAtOnce) {
       const last = Math.min(first + connectsAtOnce, options.clients);
       await Promise.all(Array.from({ length: last - first }, (_, index) => load.#connect(first + index)));
@@ -159,6 +171,7 @@ export class PairLoad {
     const zone = new ZoneServer({
       zoneId,
       address: '127.0.0.1:0',
+      ...this.#options.zone?.(zoneId),
       gateways: this.#options.zoneEndpoints,
       handler: ({ sessionId, clientSeqId, data }) => {
         const key = `${sessionId}/${clientSeqId}`;
@@ -176,7 +189,9 @@ export class PairLoad {
     const openid = `user-${number}`;
     const hub = this.#hubs[number % hubCount];
     if (hub === undefined) throw new Error('no hub');
+    const { login } = this.#options;
     const client = await hub.connect({
+      ...(login === undefined ? {} : { token: () => login.tokenOf(openid) }),
       endpoints: this.#options.clientEndpoints,
       openid,
       heartbeatTimeoutMs: 1_500,
