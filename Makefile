@@ -26,7 +26,7 @@ node_modules/.installed: package.json package-lock.json tools/prerequisites.sh
 
 fmt: tools ## format the sources
 	@biome check --write --linter-enabled=false .
-	cargo fmt --manifest-path gateway/transport/native/Cargo.toml
+	if command -v cargo >/dev/null; then cargo fmt --manifest-path gateway/transport/native/Cargo.toml; fi
 
 vet: tools ## check types
 	@tsc --noEmit

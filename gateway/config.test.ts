@@ -119,10 +119,6 @@ describe('loadConfig', () => {
     expect(config.auth.jwt.algorithms).toEqual(['ES256', 'EdDSA']);
   });
 
-  it('refuses what it knows by name and cannot do yet', () => {
-    expect(problemsOf({ argv: ['--dev', '--transport=quiche'] }).join()).toMatch(/server\.transport: quiche.*quinn/);
-  });
-
   it('tells unknown variables without failing, as a Service named gatesvr injects some', () => {
     const env = { GATESVR_PORT: 'tcp://10.0.0.1:8453', GATESVR_SERVICE_HOST: '10.0.0.1', HOME: '/' };
     expect(load({ env }).unknownVariables).toEqual(['GATESVR_PORT', 'GATESVR_SERVICE_HOST']);

@@ -34,7 +34,7 @@ import { type GrpcServer, startGrpcServer } from './servers/grpc-server.ts';
 import { startHttpServer } from './servers/http-server.ts';
 import { startMetricsServer } from './servers/metrics-server.ts';
 import { transportOptions } from './settings.ts';
-import { listen } from './transport/quinn.ts';
+import { type ChosenTransport, chooseTransport } from './transport/choose.ts';
 import type { ServerTransport } from './transport/transport.ts';
 
 const performanceWindowSeconds = 10;
@@ -85,7 +85,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     ...(pairSecret === undefined ? {} : { pair: { secret: pairSecret, connectArbiter: connectArbiter(options) } }),
   });
   metrics.observe(gaugeSource(core.context));
-  const transport = await listenQuic(options, core, pairSecret === undefined ? [] : [pairSecret]);
+  const chosen = chosenTransport(options);
+  const transport = await listenQuic(options, chosen, core, pairSecret === undefined ? [] : [pairSecret]);
   core.client.attach(transport);
   const housekeeping = new Housekeeping({ context: core.context, meter, metrics });
   const readMap = followMap(config, core, log);
@@ -102,7 +103,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       return () => authenticator.replace(prepared);
     },
   });
-  await startServers(options, { core, identity, metrics, meter, lifecycle, transport, security });
+  await startServers(options, { core, identity, metrics, meter, lifecycle, transport, chosen, security });
   return lifecycle;
 }
 
@@ -159,8 +160,20 @@ function prepareCertificate({ readFile }: GatewayOptions, made: NewCertificate):
   };
 }
 
+/** @throws UsageError when what the configuration asks for is not on this machine. */
+function chosenTransport({ config, log }: GatewayOptions): ChosenTransport {
+  try {
+    const chosen = chooseTransport(config.server.transport);
+    if (chosen.warning !== undefined) log.warn({ transport: chosen.kind }, chosen.warning);
+    return chosen;
+  } catch (error) {
+    throw new UsageError(`server.transport: ${config.server.transport}: ${errorMessage(error)}`);
+  }
+}
+
 async function listenQuic(
   { config, certificate }: GatewayOptions,
+  { listen }: ChosenTransport,
   core: GatewayCore,
   secrets: readonly Uint8Array[],
 ): Promise<ServerTransport> {
@@ -200,6 +213,7 @@ interface Started {
   readonly meter: RequestMeter;
   readonly lifecycle: Lifecycle;
   readonly transport: ServerTransport;
+  readonly chosen: ChosenTransport;
   readonly security: GrpcSecurity;
 }
 
@@ -213,7 +227,7 @@ async function startServers(options: GatewayOptions, started: Started): Promise<
     context: core.context,
     metrics: started.metrics,
     identity: started.identity,
-    transportKind: () => transport.kind,
+    transport: started.chosen,
     performance: () => meter.report(clock.nowMs()),
     notReadyReasons: () => lifecycle.notReadyReasons(),
   });

@@ -9,6 +9,9 @@ if (compiled.status !== 0) process.exit(compiled.status ?? 1);
 for (const name of ['console.html', 'console.css', 'console.js']) {
   cpSync(`gateway/servers/console/${name}`, `dist/gateway/servers/console/${name}`);
 }
-// The operator's image is built without the addon's sources.
+// The operator's image is built without the addon's sources, and a machine without cargo has none.
 const native = 'gateway/transport/native';
-if (existsSync(native)) cpSync(`${native}/gatesvr-transport.node`, `dist/${native}/gatesvr-transport.node`);
+const addon = `${native}/gatesvr-transport.node`;
+if (existsSync(addon)) cpSync(addon, `dist/${addon}`);
+else if (existsSync(native)) process.stderr.write('warning: dist/ has no transport addon: it serves for development only
+');

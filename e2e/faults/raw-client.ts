@@ -1,4 +1,4 @@
-import { openClient } from '../../gateway/transport/quinn.ts';
+import { chooseTransport } from '../../gateway/transport/choose.ts';
 import type { ClientTransport, CloseCause, ConnectionId } from '../../gateway/transport/transport.ts';
 import {
   AckRequest,
@@ -127,7 +127,7 @@ export class RawClient {
       change(connection);
       connection.notify();
     };
-    this.transport = openClient(options, {
+    this.transport = chooseTransport('auto').openClient(options, {
       connectionOpened: (id) =>
         tell(id, (connection) => {
           connection.opened = true;

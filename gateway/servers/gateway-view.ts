@@ -8,7 +8,8 @@ export interface GatewayViewOptions {
   readonly context: HandlerContext;
   readonly metrics: Metrics;
   readonly identity: GatewayIdentity;
-  readonly transportKind: () => string;
+  /** The QUIC implementation, and why it must not serve in production, if so. */
+  readonly transport: { readonly kind: string; readonly warning?: string };
   readonly performance: () => PerformanceReport;
   readonly notReadyReasons: () => readonly string[];
 }
@@ -25,7 +26,8 @@ export function gatewayView(options: GatewayViewOptions): GatewayView {
       server_id: identity.serverId,
       role: shard.role,
       epoch: shard.epoch,
-      transport: options.transportKind(),
+      transport: options.transport.kind,
+      ...(options.transport.warning === undefined ? {} : { transport_warning: options.transport.warning }),
     }),
     notReadyReasons: options.notReadyReasons,
     isPrimary: () => shard.role === 'primary',

@@ -12,6 +12,8 @@ export interface HealthReport {
   readonly role: string;
   readonly epoch: number;
   readonly transport: string;
+  /** Why this transport must not serve in production; absent for the one that may. */
+  readonly transport_warning?: string;
 }
 
 export interface StatsReport {

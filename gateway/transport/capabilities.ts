@@ -16,3 +16,5 @@ export type Capability = (typeof capabilityNames)[number];
 
 /** True, or why not. */
 export type Capabilities = Readonly<Record<Capability, true | string>>;
+
+export const allCapabilities = Object.fromEntries(capabilityNames.map((name) => [name, true])) as Capabilities;

@@ -30,6 +30,8 @@ export interface NativeOptions {
   readonly connectionsMax: number;
   readonly slots: number;
   readonly retryThreshold: number;
+  readonly keyLogFile?: string;
+  readonly qlogFile?: string;
 }
 
 interface NativeServerOptions {

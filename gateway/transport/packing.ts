@@ -24,7 +24,7 @@ function generationOf(connection: number): number {
   return Math.floor(connection / (1 << slotBits));
 }
 
-const Command = { send: 1, sendShared: 2, close: 3, watch: 4, connect: 5, finish: 6, body: 7 } as const;
+const Command = { send: 1, sendShared: 2, close: 3, watch: 4, connect: 5, finish: 6, body: 7, updateKeys: 9 } as const;
 
 const noBytes = new Uint8Array(0);
 /** A body up to this size is copied into its frame unless it is seen again at once. */
@@ -97,6 +97,10 @@ export class CommandWriter {
 
   finish(connection: number): void {
     this.#textCommand(Command.finish, connection, [], []);
+  }
+
+  updateKeys(connection: number): void {
+    this.#textCommand(Command.updateKeys, connection, [], []);
   }
 
   connect(connection: number, host: string, port: number, serverName: string): void {

@@ -1,4 +1,5 @@
 import { ErrorCode } from '../protocol/error-codes.ts';
+import { allCapabilities } from './capabilities.ts';
 import { type NativeEndpoint, TransportFailedError } from './native.ts';
 import { CommandWriter, connectionId, Event, eventWords, slotOf } from './packing.ts';
 import type { CloseOrigin, ConnectionId, ConnectionWriter, TransportListener, TransportStats } from './transport.ts';
@@ -18,6 +19,7 @@ export interface SendLimits {
 /** What server and client share: the tables by slot, sending, and the delivery of batches. */
 export class QuinnEndpoint implements ConnectionWriter {
   readonly kind = 'quinn';
+  readonly capabilities = allCapabilities;
   protected readonly native: NativeEndpoint;
   protected readonly commands = new CommandWriter();
   readonly #listener: TransportListener;
@@ -97,6 +99,11 @@ export class QuinnEndpoint implements ConnectionWriter {
   /** Ends this side's direction of the stream after what was sent. */
   finish(connection: ConnectionId): void {
     if (this.#ids[slotOf(connection)] === connection) this.commands.finish(connection);
+  }
+
+  /** Goes on under new keys, as it otherwise does after very many packets. */
+  updateKeys(connection: ConnectionId): void {
+    if (this.#ids[slotOf(connection)] === connection) this.commands.updateKeys(connection);
   }
 
   /** Frees the socket without a word to any peer or listener, as the death of the process would: for tests. */

@@ -103,6 +103,7 @@ function common(
     sendLowBytes: options.sendBufferBytes.low,
     sendHighBytes: options.sendBufferBytes.high,
     receiveBytesMax: options.receiveBufferBytesMax,
+    ...options.debugging,
   };
 }
 

@@ -1,7 +1,11 @@
+import type { Capabilities } from './capabilities.ts';
+
 /**
  * The only door to QUIC: whole frames in, whole frames out, in batches. Nothing else knows streams, packets or TLS.
  * A frame is what design §3 calls N bytes of protobuf; the 4-byte length in front of it belongs to the transport.
  */
+
+export type TransportKind = 'quinn' | 'quiche';
 
 /** Names one connection within one transport for as long as the process runs; never used twice. */
 export type ConnectionId = number;
@@ -69,7 +73,16 @@ export interface TransportStats {
   readonly retriesSent: number;
 }
 
+/** Files for debugging. Who has the first can read the traffic. */
+export interface TransportDebugging {
+  /** TLS secrets, in the format of SSLKEYLOGFILE, appended. */
+  readonly keyLogFile?: string;
+  /** A trace of packets (qlog as JSON-SEQ), appended. */
+  readonly qlogFile?: string;
+}
+
 export interface ServerTransportOptions {
+  readonly debugging?: TransportDebugging;
   readonly host: string;
   readonly port: number;
   /** PEM. */
@@ -92,7 +105,8 @@ export interface ServerTransportOptions {
 }
 
 export interface ServerTransport extends ConnectionWriter {
-  readonly kind: 'quinn' | 'quiche';
+  readonly kind: TransportKind;
+  readonly capabilities: Capabilities;
   readonly address: { readonly host: string; readonly port: number };
   /** New handshakes use it from now on. @throws when the pair does not parse or match; the old one stays. */
   setCertificate(certificate: string, privateKey: string): void;
@@ -112,6 +126,7 @@ export interface ConnectOptions {
 }
 
 export interface ClientTransportOptions {
+  readonly debugging?: TransportDebugging;
   readonly alpn: string;
   readonly maxFrameBytes: number;
   readonly idleTimeoutMs: number;
@@ -124,7 +139,8 @@ export interface ClientTransportOptions {
 
 /** Many client connections over one socket. */
 export interface ClientTransport extends ConnectionWriter {
-  readonly kind: 'quinn' | 'quiche';
+  readonly kind: TransportKind;
+  readonly capabilities: Capabilities;
   /** `connectionOpened` or `connectionClosed` follows; the host must be an IP address. */
   connect(options: ConnectOptions): ConnectionId;
   /** Sends from a fresh local port from now on, so that live connections migrate. */

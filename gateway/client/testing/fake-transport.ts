@@ -1,3 +1,4 @@
+import { allCapabilities } from '../../transport/capabilities.ts';
 import type {
   ClientTransport,
   CloseCause,
@@ -18,6 +19,7 @@ interface Line {
 /** A client transport whose connections lead to a simulated gateway; everything moves at `flush`, one turn later. */
 export class FakeTransport implements ClientTransport {
   readonly kind = 'quinn';
+  readonly capabilities = allCapabilities;
   readonly gateway = new SimulatedGateway();
   readonly lines = new Map<ConnectionId, Line>();
   readonly connects: ConnectOptions[] = [];

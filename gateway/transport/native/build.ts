@@ -1,6 +1,7 @@
 /**
  * Builds the addon with cargo when its sources differ from the built one's. `node gateway/transport/native/build.ts`;
- * CARGO_TARGET_DIR is respected. Exit code 2 without cargo, 1 when the build fails.
+ * CARGO_TARGET_DIR is respected. Without cargo it warns: the transport for development
+ * serves then. Exit code 1 when a build fails.
  */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -24,21 +25,24 @@ function isBuilt(hash: string): boolean {
   return existsSync(addon) && existsSync(hashFile) && readFileSync(hashFile, 'utf8') === hash;
 }
 
-function fail(code: number, message: string): never {
+function end(code: number, message: string): never {
   process.stderr.write(`${message}\n`);
   process.exit(code);
+}
+
+/** Not a failure: the other transport needs no addon. */
+function notHere(reason: string): never {
+  return end(0, `warning: the quinn transport is not built: ${reason}; the quiche transport, for development, is used`);
 }
 
 function build(targetDir: string): void {
   const env = { ...process.env, CARGO_TARGET_DIR: targetDir };
   const result = spawnSync('cargo', ['build', '--release', '--locked'], { cwd: here, env, stdio: 'inherit' });
-  if (result.error !== undefined) {
-    fail(2, 'the quinn transport needs cargo (Rust 1.88 or later, https://rustup.rs), and a C compiler');
-  }
-  if (result.status !== 0) fail(1, 'cargo could not build the quinn transport');
+  if (result.error !== undefined) notHere('it needs cargo (Rust 1.88 or later, https://rustup.rs) and a C compiler');
+  if (result.status !== 0) end(1, 'cargo could not build the quinn transport');
 }
 
-if (process.platform !== 'linux') fail(2, `the quinn transport is for Linux, this is ${process.platform}`);
+if (process.platform !== 'linux') notHere(`it is for Linux, this is ${process.platform}`);
 const hash = sourcesHash();
 if (!isBuilt(hash)) {
   const targetDir = process.env.CARGO_TARGET_DIR ?? join(here, 'target');

@@ -18,7 +18,9 @@ export function loadQuiche(): Quiche {
     loaded ??= requireBindings();
     return loaded;
   } catch (error) {
-    throw new TransportUnavailableError(`the quiche transport is not installed (@matrixai/quic): ${errorMessage(error)}`);
+    throw new TransportUnavailableError(
+      `the quiche transport is not installed (@matrixai/quic): ${errorMessage(error)}`,
+    );
   }
 }
 

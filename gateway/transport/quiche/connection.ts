@@ -3,7 +3,7 @@ import type { Connection, HostPort } from './bindings.ts';
 import { causeOf, nameProblem } from './close-reason.ts';
 import { FrameDecoder } from './frame-decoder.ts';
 import { OutQueue } from './out-queue.ts';
-import { ReadBuffer } from './read-buffer.ts';
+import type { ReadBuffer } from './read-buffer.ts';
 
 /** The one stream of a connection: the client's first bidirectional one. */
 const streamId = 0;
@@ -134,7 +134,8 @@ export class QuicheConnection {
       if (this.phase === 'open') this.#read(nowMs, events);
       if (this.phase === 'flushing' && this.#flushed(nowMs)) this.#closeNow();
     }
-    if (this.phase !== 'closed' && (this.quic.isClosed() || this.quic.isDraining())) this.#end(causeOf(this.quic, this.#settings.verifiedName));
+    if (this.phase !== 'closed' && (this.quic.isClosed() || this.quic.isDraining()))
+      this.#end(causeOf(this.quic, this.#settings.verifiedName));
     if (this.#watched && this.#out.bytes <= this.#settings.sendLowBytes && this.phase === 'open') {
       this.#watched = false;
       events.writable(this);

@@ -2,7 +2,7 @@ import type { RemoteInfo, Socket } from 'node:dgram';
 import { ErrorCode } from '../../protocol/error-codes.ts';
 import type { CloseCause, ConnectionId, ConnectionWriter, TransportListener, TransportStats } from '../transport.ts';
 import type { HostPort, Quiche } from './bindings.ts';
-import { type ConnectionEvents, QuicheConnection } from './connection.ts';
+import type { ConnectionEvents, QuicheConnection } from './connection.ts';
 import { type LongHeader, readHeader, type ShortHeader } from './packet-header.ts';
 import { PacketPool } from './packet-pool.ts';
 import { ReadBuffer } from './read-buffer.ts';
@@ -120,6 +120,7 @@ export abstract class QuicheEndpoint implements ConnectionWriter {
 
   /** Frees the socket without a word to any peer or listener, as the death of the process would: for tests. */
   abandon(): void {
+    if (!this.running) return;
     this.running = false;
     for (const connection of this.#all) clearTimeout(connection.timer);
     this.#socket.close();

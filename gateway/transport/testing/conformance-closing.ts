@@ -1,12 +1,12 @@
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { afterEach, describe, expect, it } from 'vitest';
-import { type Adapter, Rig, send, testAuthority } from './rig.ts';
+import { nameOf, type Pairing, Rig, send, testAuthority } from './rig.ts';
 
 /** How connections begin and end. */
-export function closingConformance(adapter: Adapter): void {
-  describe(`${adapter.name}: opening and closing`, () => {
-    const rig = new Rig(adapter);
+export function closingConformance(pairing: Pairing): void {
+  describe(`${nameOf(pairing)}: opening and closing`, () => {
+    const rig = new Rig(pairing);
     afterEach(() => rig.stop());
 
     it('tells both sides who is there', async () => {
@@ -58,6 +58,14 @@ export function closingConformance(adapter: Adapter): void {
       deaf.close();
     });
 
+    it('names what is wrong with an address', async () => {
+      const client = await rig.client();
+      const named = await client.events.untilClosed(client.transport.connect({ host: 'localhost', port: 1 }));
+      expect(named).toEqual({ origin: 'lost', code: 0, reason: '"localhost" is not an IP address' });
+      const zero = await client.events.untilClosed(client.transport.connect({ host: '127.0.0.1', port: 0 }));
+      expect(zero.reason).toMatch(/address/);
+    });
+
     it('refuses connections over the maximum, and takes one again when there is room', async () => {
       const [server, client] = [await rig.server({ maxConnections: 2 }), await rig.client()];
       const [first] = await rig.pair(client, server);
@@ -73,9 +81,9 @@ export function closingConformance(adapter: Adapter): void {
 }
 
 /** Certificates and the life of the endpoint itself. */
-export function endpointConformance(adapter: Adapter): void {
-  describe(`${adapter.name}: endpoint`, () => {
-    const rig = new Rig(adapter);
+export function endpointConformance(pairing: Pairing): void {
+  describe(`${nameOf(pairing)}: endpoint`, () => {
+    const rig = new Rig(pairing);
     afterEach(() => rig.stop());
 
     it('closes everybody at shutdown, with the code, and frees the port', async () => {

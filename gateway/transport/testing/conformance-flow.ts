@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import type { ConnectionId, TransportStats } from '../transport.ts';
 import { eventually } from './recorder.ts';
-import { type Adapter, type Client, Rig, type Server, send } from './rig.ts';
+import { type Client, nameOf, type Pairing, Rig, type Server, send } from './rig.ts';
 import { StalledPeer } from './stalled-peer.ts';
 
 const frame = Buffer.alloc(10_000, 5);
@@ -10,9 +10,9 @@ const sendBufferBytes = { low: 100_000, high: 400_000, hard: 3_000_000 };
 const windowsBytesMax = 2_500_000;
 
 /** Slow readers on either side cost bounded memory and lose nothing. */
-export function flowConformance(adapter: Adapter, adapterModule: string): void {
-  describe(`${adapter.name}: backpressure`, () => {
-    const rig = new Rig(adapter);
+export function flowConformance(pairing: Pairing): void {
+  describe(`${nameOf(pairing)}: backpressure`, () => {
+    const rig = new Rig(pairing);
     const peers: StalledPeer[] = [];
     afterEach(async () => {
       await Promise.all(peers.map((peer) => peer.stop()));
@@ -21,7 +21,7 @@ export function flowConformance(adapter: Adapter, adapterModule: string): void {
     });
 
     const stalled = async (role: 'server' | 'client', port = 0) => {
-      const peer = await StalledPeer.start(adapterModule, role, port);
+      const peer = await StalledPeer.start(pairing[role].module, role, port);
       peers.push(peer);
       return peer;
     };

@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { afterEach, describe, expect, it } from 'vitest';
-import { type Adapter, type Client, Rig, type Server, send } from './rig.ts';
+import { type Client, nameOf, type Pairing, Rig, type Server, send } from './rig.ts';
 
 /** Frames arrive whole, unchanged and in order. */
-export function framesConformance(adapter: Adapter): void {
-  describe(`${adapter.name}: frames`, () => {
-    const rig = new Rig(adapter);
+export function framesConformance(pairing: Pairing): void {
+  describe(`${nameOf(pairing)}: frames`, () => {
+    const rig = new Rig(pairing);
     afterEach(() => rig.stop());
 
     it('echoes frames of every size up to the limit, in order', async () => {
@@ -52,14 +52,14 @@ export function framesConformance(adapter: Adapter): void {
       expect(server.events.framesOf(theirs)).toEqual([Buffer.alloc(1000, 1)]);
     });
 
-    it('serves 500 connections of one client at once', async () => {
+    it('serves 2,000 connections of one client at once', async () => {
       const [server, client] = [await rig.echo(), await rig.client()];
       client.events.onOpened = (connection) => send(client, connection, Buffer.from(`hello ${connection}`));
-      const ids = Array.from({ length: 500 }, () => rig.connect(client, server));
-      await client.events.until('500 answers', () => client.events.frameCount === 500);
+      const ids = Array.from({ length: 2000 }, () => rig.connect(client, server));
+      await client.events.until('2,000 answers', () => client.events.frameCount === 2000, 50_000);
       for (const id of ids) expect(String(client.events.framesOf(id)[0])).toBe(`hello ${id}`);
-      expect(new Set(ids).size).toBe(500);
-      expect(server.transport.stats()).toMatchObject({ connections: 500, framesReceived: 500, framesSent: 500 });
+      expect(new Set(ids).size).toBe(2000);
+      expect(server.transport.stats()).toMatchObject({ connections: 2000, framesReceived: 2000, framesSent: 2000 });
     });
 
     it('sends what was queued while the handshake ran', async () => {

@@ -59,11 +59,11 @@ export class Recorder implements TransportListener {
     return this.frames.get(connection) ?? [];
   }
 
-  /** Resolves once the condition holds, looked at after each batch. @throws when it does not in 20 s. */
-  async until(what: string, holds: () => boolean): Promise<void> {
+  /** Resolves once the condition holds, looked at after each batch. @throws when it does not in time. */
+  async until(what: string, holds: () => boolean, withinMs = deadlineMs): Promise<void> {
     if (holds()) return;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const late = setTimeout(() => reject(new Error(`not within ${deadlineMs} ms: ${what}`)), deadlineMs);
+    const late = setTimeout(() => reject(new Error(`not within ${withinMs} ms: ${what}`)), withinMs);
     const look = () => {
       if (holds()) resolve();
     };

@@ -8,12 +8,30 @@ import type {
 } from '../transport.ts';
 import { type Authority, type Identity, makeAuthority } from './certificates.ts';
 import { Recorder } from './recorder.ts';
+import { Relay } from './relay.ts';
 
 /** A transport implementation, as the conformance suite takes it. */
 export interface Adapter {
   readonly name: string;
+  /** The address of its module, for a thread that loads it again. */
+  readonly module: string;
   listen(options: ServerTransportOptions, listener: TransportListener): Promise<ServerTransport>;
   openClient(options: ClientTransportOptions, listener: TransportListener): ClientTransport;
+}
+
+/** The adapter of each side. */
+export interface Pairing {
+  readonly server: Adapter;
+  readonly client: Adapter;
+}
+
+/** What the adapters offer to tests beside the port. */
+export interface TestDoor {
+  sendBytes(connection: ConnectionId, bytes: Uint8Array): boolean;
+  finish(connection: ConnectionId): void;
+  abandon(): void;
+  /** Absent where the implementation never begins a key update. */
+  updateKeys?(connection: ConnectionId): void;
 }
 
 const common = {
@@ -50,19 +68,19 @@ export async function testIdentity(): Promise<Identity> {
   return identity;
 }
 
-/** Starts servers and clients of one adapter and stops them all. */
+/** Starts servers and clients of a pairing and stops them all. */
 export class Rig {
-  readonly #adapter: Adapter;
+  readonly #pairing: Pairing;
   readonly #stops: (() => Promise<void>)[] = [];
 
-  constructor(adapter: Adapter) {
-    this.#adapter = adapter;
+  constructor(pairing: Pairing) {
+    this.#pairing = pairing;
   }
 
   async server(options: Partial<ServerTransportOptions> = {}, events = new Recorder()): Promise<Server> {
     const defaults = { ...common, ...(await testIdentity()), host: '127.0.0.1', port: 0 };
     const limits = { maxConnections: 10_000, retryThreshold: 1000 };
-    const transport = await this.#adapter.listen({ ...defaults, ...limits, ...options }, events);
+    const transport = await this.#pairing.server.listen({ ...defaults, ...limits, ...options }, events);
     this.#stops.push(() => transport.shutdown(0, '', 1000));
     return { transport, events };
   }
@@ -77,7 +95,7 @@ export class Rig {
 
   async client(options: Partial<ClientTransportOptions> = {}, events = new Recorder()): Promise<Client> {
     const trust = { ca: (await testAuthority()).certificate };
-    const transport = this.#adapter.openClient({ ...common, trust, ...options }, events);
+    const transport = this.#pairing.client.openClient({ ...common, trust, ...options }, events);
     this.#stops.push(() => transport.shutdown(1000));
     return { transport, events };
   }
@@ -86,10 +104,21 @@ export class Rig {
     return client.transport.connect({ host: '127.0.0.1', port: server.transport.address.port, serverName });
   }
 
-  /** Both ends of a new connection: the client's id and the server's. */
-  async pair(client: Client, server: Server): Promise<readonly [ConnectionId, ConnectionId]> {
+  /** A relay in front of a server, stopped with the rest. */
+  async relay(server: Server): Promise<Relay> {
+    const relay = await Relay.start(server.transport.address.port);
+    this.#stops.push(async () => relay.close());
+    return relay;
+  }
+
+  /** Both ends of a new connection: the client's id and the server's. @param port of a relay in between. */
+  async pair(
+    client: Client,
+    server: Server,
+    port = server.transport.address.port,
+  ): Promise<readonly [ConnectionId, ConnectionId]> {
     const before = new Set(server.events.opened.keys());
-    const mine = this.connect(client, server);
+    const mine = client.transport.connect({ host: '127.0.0.1', port, serverName: 'localhost' });
     await client.events.untilOpened(mine);
     await server.events.until('a new connection', () => server.events.opened.size > before.size);
     const theirs = [...server.events.opened.keys()].find((id) => !before.has(id));
@@ -98,8 +127,8 @@ export class Rig {
   }
 
   /** As `pair`, and the client has spoken first: only then is there a stream to answer on. */
-  async talking(client: Client, server: Server): Promise<readonly [ConnectionId, ConnectionId]> {
-    const [mine, theirs] = await this.pair(client, server);
+  async talking(client: Client, server: Server, port?: number): Promise<readonly [ConnectionId, ConnectionId]> {
+    const [mine, theirs] = await this.pair(client, server, port);
     send(client, mine, Buffer.from('hello'));
     await server.events.until('the first frame', () => server.events.framesOf(theirs).length === 1);
     return [mine, theirs];
@@ -109,6 +138,16 @@ export class Rig {
     for (const stop of this.#stops.reverse()) await stop();
     this.#stops.length = 0;
   }
+}
+
+/** @throws when the transport has no such door: it is none of the two adapters. */
+export function door(end: Client | Server): TestDoor {
+  if (!('sendBytes' in end.transport && 'abandon' in end.transport)) throw new Error('no door for tests');
+  return end.transport as unknown as TestDoor;
+}
+
+export function nameOf({ server, client }: Pairing): string {
+  return `${server.name} server, ${client.name} client`;
 }
 
 export function send(end: Client | Server, connection: ConnectionId, ...frames: readonly Uint8Array[]): boolean {

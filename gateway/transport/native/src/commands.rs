@@ -9,6 +9,7 @@ const WATCH: u32 = 4;
 const CONNECT: u32 = 5;
 const FINISH: u32 = 6;
 const BODY: u32 = 7;
+const UPDATE_KEYS: u32 = 9;
 /// Written here between two flushes: the second one numbers its bodies from 0 again.
 const FLUSH: u32 = 8;
 
@@ -49,6 +50,8 @@ pub enum Command<'a> {
     },
     /// End the stream in this direction.
     Finish(Target),
+    /// Go on under new keys.
+    UpdateKeys(Target),
 }
 
 /// The packed commands are not what `packing.ts` writes.
@@ -99,6 +102,7 @@ impl CommandBatch {
                     Command::Connect { target, port, host: reader.text(host)?, name: reader.text(name)? }
                 }
                 FINISH => Command::Finish(target),
+                UPDATE_KEYS => Command::UpdateKeys(target),
                 _ => return Err(BadCommands),
             });
         }

@@ -63,8 +63,8 @@ impl Endpoint {
         let ip: IpAddr = host.parse().map_err(|_| invalid(format!("{host:?} is not an IP address")))?;
         let certificate = Certificate::new(&certificate, &private_key).map_err(invalid)?;
         let ring = KeyRing::new(&copy_all(secrets));
-        let tls = tls::server(certificate.clone(), &options.alpn, ring.clone());
-        let server = options.server(tls, ring.clone());
+        let tls = tls::server(certificate.clone(), &options, ring.clone()).map_err(invalid)?;
+        let server = options.server(tls, ring.clone()).map_err(invalid)?;
         let socket = UdpSocket::bind(ip, port, false)
             .map_err(|error| system(&format!("listen on udp {}", SocketAddr::new(ip, port)), &error))?;
         let endpoint = quinn_proto::Endpoint::new(settings::endpoint(ring.clone()), Some(server), true, None);
@@ -73,8 +73,8 @@ impl Endpoint {
 
     #[napi(factory)]
     pub fn client(options: EndpointOptions, ca: Option<String>, wake: Function<(), ()>) -> Result<Self> {
-        let tls = tls::client(ca.as_deref(), &options.alpn).map_err(invalid)?;
-        let config = options.client(tls);
+        let tls = tls::client(ca.as_deref(), &options).map_err(invalid)?;
+        let config = options.client(tls).map_err(invalid)?;
         let socket = client_socket()?;
         let ring = KeyRing::new(&[]);
         let endpoint = quinn_proto::Endpoint::new(settings::endpoint(ring.clone()), None, true, None);

@@ -7,6 +7,7 @@ mod closing;
 mod commands;
 mod connection;
 mod control_messages;
+mod debugging;
 mod driver;
 mod endpoint;
 mod events;

@@ -91,6 +91,7 @@ impl Driver {
                     let _ = connection.quic.send_stream(stream).finish();
                 }
             }),
+            Command::UpdateKeys(target) => self.open(target, |_, connection| connection.quic.force_key_update()),
             Command::Connect { target, port, host, name } => self.connect(target, host, port, name),
         }
     }

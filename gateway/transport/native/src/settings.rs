@@ -9,7 +9,10 @@ use quinn_proto::{
     crypto::rustls::{QuicClientConfig, QuicServerConfig},
 };
 
-use crate::secrets::{KeyRing, ResetKey, TaggedCids, TokenKey};
+use crate::{
+    debugging,
+    secrets::{KeyRing, ResetKey, TaggedCids, TokenKey},
+};
 
 const CLIENT_RECEIVE_WINDOW: u32 = 256 * 1024;
 const SERVER_RECEIVE_WINDOW: u32 = 96 * 1024;
@@ -26,6 +29,10 @@ pub struct EndpointOptions {
     pub connections_max: u32,
     pub slots: u32,
     pub retry_threshold: u32,
+    /// Where the secrets of TLS are written, for debugging.
+    pub key_log_file: Option<String>,
+    /// Where a trace of packets is written, for debugging.
+    pub qlog_file: Option<String>,
 }
 
 #[napi(object, object_to_js = false)]
@@ -62,7 +69,7 @@ impl EndpointOptions {
         }
     }
 
-    fn transport(&self, receive_window: u32) -> TransportConfig {
+    fn transport(&self, receive_window: u32) -> Result<TransportConfig, String> {
         let mut transport = TransportConfig::default();
         transport
             .max_idle_timeout(Some(IdleTimeout::from(VarInt::from_u32(self.idle_timeout_ms))))
@@ -72,27 +79,30 @@ impl EndpointOptions {
             .send_window(u64::from(self.send_high_bytes).clamp(64 << 10, 1 << 20))
             .datagram_receive_buffer_size(None)
             .datagram_send_buffer_size(0);
-        transport
+        if let Some(path) = &self.qlog_file {
+            transport.qlog_stream(debugging::qlog(path)?);
+        }
+        Ok(transport)
     }
 
-    pub fn server(&self, tls: Arc<QuicServerConfig>, ring: Arc<KeyRing>) -> Arc<ServerConfig> {
-        let mut transport = self.transport(SERVER_RECEIVE_WINDOW);
+    pub fn server(&self, tls: Arc<QuicServerConfig>, ring: Arc<KeyRing>) -> Result<Arc<ServerConfig>, String> {
+        let mut transport = self.transport(SERVER_RECEIVE_WINDOW)?;
         transport.max_concurrent_bidi_streams(1u32.into());
         let mut config = ServerConfig::new(tls, Arc::new(TokenKey(ring)));
         let mut no_tokens = ValidationTokenConfig::default();
         no_tokens.sent(0);
         config.transport_config(Arc::new(transport)).validation_token_config(no_tokens).migration(true);
-        Arc::new(config)
+        Ok(Arc::new(config))
     }
 
-    pub fn client(&self, tls: Arc<QuicClientConfig>) -> ClientConfig {
-        let mut transport = self.transport(CLIENT_RECEIVE_WINDOW);
+    pub fn client(&self, tls: Arc<QuicClientConfig>) -> Result<ClientConfig, String> {
+        let mut transport = self.transport(CLIENT_RECEIVE_WINDOW)?;
         transport
             .max_concurrent_bidi_streams(0u32.into())
             .keep_alive_interval(Some(Duration::from_millis(u64::from(self.idle_timeout_ms / 3).max(1))));
         let mut config = ClientConfig::new(tls);
         config.transport_config(Arc::new(transport));
-        config
+        Ok(config)
     }
 }
 

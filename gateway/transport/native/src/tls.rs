@@ -18,7 +18,11 @@ use rustls::{
     sign::{CertifiedKey, Signer, SigningKey},
 };
 
-use crate::secrets::{KeyRing, Ticketer};
+use crate::{
+    debugging::KeyLogFile,
+    secrets::{KeyRing, Ticketer},
+    settings::EndpointOptions,
+};
 
 thread_local! {
     static FULL_HANDSHAKE: Cell<bool> = const { Cell::new(false) };
@@ -98,22 +102,29 @@ impl SigningKey for NotingKey {
     }
 }
 
-pub fn server(certificate: Arc<Certificate>, alpn: &str, ring: Arc<KeyRing>) -> Arc<QuicServerConfig> {
+pub fn server(
+    certificate: Arc<Certificate>,
+    options: &EndpointOptions,
+    ring: Arc<KeyRing>,
+) -> Result<Arc<QuicServerConfig>, String> {
     let mut config = rustls::ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13])
         .expect("the provider has TLS 1.3")
         .with_no_client_auth()
         .with_cert_resolver(certificate);
-    config.alpn_protocols = vec![alpn.as_bytes().to_vec()];
+    config.alpn_protocols = vec![options.alpn.as_bytes().to_vec()];
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.ticketer = Arc::new(Ticketer(ring));
     config.send_tls13_tickets = 1;
     config.max_early_data_size = 0;
-    Arc::new(QuicServerConfig::try_from(config).expect("the provider has AES-128-GCM"))
+    if let Some(path) = &options.key_log_file {
+        config.key_log = KeyLogFile::open(path)?;
+    }
+    Ok(Arc::new(QuicServerConfig::try_from(config).expect("the provider has AES-128-GCM")))
 }
 
 /// `ca` is the PEM of the trusted authorities; nothing is verified without it.
-pub fn client(ca: Option<&str>, alpn: &str) -> Result<Arc<QuicClientConfig>, String> {
+pub fn client(ca: Option<&str>, options: &EndpointOptions) -> Result<Arc<QuicClientConfig>, String> {
     let inner = match ca {
         Some(pem) => Some(ca_verifier(pem)?),
         None => None,
@@ -125,9 +136,12 @@ pub fn client(ca: Option<&str>, alpn: &str) -> Result<Arc<QuicClientConfig>, Str
         .dangerous()
         .with_custom_certificate_verifier(verifier)
         .with_no_client_auth();
-    config.alpn_protocols = vec![alpn.as_bytes().to_vec()];
+    config.alpn_protocols = vec![options.alpn.as_bytes().to_vec()];
     config.resumption = Resumption::in_memory_sessions(256);
     config.enable_early_data = false;
+    if let Some(path) = &options.key_log_file {
+        config.key_log = KeyLogFile::open(path)?;
+    }
     Ok(Arc::new(QuicClientConfig::try_from(config).expect("the provider has AES-128-GCM")))
 }
 
