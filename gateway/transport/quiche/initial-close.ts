@@ -32,8 +32,8 @@ function serverInitialKeys(clientDcid: Buffer): { key: Buffer; iv: Buffer; hp: B
  */
 export function initialClose(asked: LongHeader, scid: Buffer, code: number): Buffer {
   const { key, iv, hp } = serverInitialKeys(asked.dcid);
-  // CONNECTION_CLOSE of the transport: code, no frame type, no reason. Padding makes room for the header's sample.
-  const payload = Buffer.from([0x1c, code, 0, 0, 0, 0]);
+  // CONNECTION_CLOSE of the transport: code in two bytes, no frame type, no reason. Padding makes room for the sample.
+  const payload = Buffer.from([0x1c, 0x40 | (code >> 8), code & 0xff, 0, 0, 0, 0]);
   const length = 1 + payload.length + tagBytes;
   const header = Buffer.concat([
     Buffer.from([0xc0, 0, 0, 0, 1, asked.scid.length]),

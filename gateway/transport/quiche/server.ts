@@ -161,5 +161,8 @@ export class QuicheServer extends QuicheEndpoint implements ServerTransport {
     if (originalDcid === undefined) this.addRoute(connection, header.dcid);
     this.adopt(connection);
     this.offer(connection, datagram, from);
+    // The bindings end in silence what fails in its first packet.
+    const failure = connection.quic.isClosed() ? connection.quic.localError() : null;
+    if (failure !== null) this.sendDatagram(initialClose(header, cid, failure.errorCode), remote);
   }
 }

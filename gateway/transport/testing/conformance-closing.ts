@@ -1,6 +1,7 @@
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { afterEach, describe, expect, it } from 'vitest';
+import { eventually } from './recorder.ts';
 import { nameOf, type Pairing, Rig, send, testAuthority } from './rig.ts';
 
 /** How connections begin and end. */
@@ -137,6 +138,9 @@ export function endpointConformance(pairing: Pairing): void {
       const expired = await (await testAuthority()).issue('localhost', new Date(Date.now() - 60_000));
       const [server, client] = [await rig.server(expired), await rig.client()];
       expect((await client.events.untilClosed(rig.connect(client, server))).reason).toMatch(/expired/i);
+      // The server never had a connection: nothing is told of it, and its handshake is counted no more.
+      await eventually('no handshake', () => server.transport.stats().handshakes === 0);
+      expect(server.events.closed.size + server.events.opened.size).toBe(0);
       const valid = await rig.server();
       expect((await client.events.untilClosed(rig.connect(client, valid, 'example.org'))).reason).toMatch(/name/i);
     });

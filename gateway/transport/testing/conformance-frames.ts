@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { afterEach, describe, expect, it } from 'vitest';
+import type { ConnectionId } from '../transport.ts';
 import { type Client, nameOf, type Pairing, Rig, type Server, send } from './rig.ts';
 
 /** Frames arrive whole, unchanged and in order. */
@@ -53,10 +54,15 @@ export function framesConformance(pairing: Pairing): void {
     });
 
     it('serves 2,000 connections of one client at once', async () => {
-      const [server, client] = [await rig.echo(), await rig.client()];
+      const patience = { handshakeTimeoutMs: 60_000, idleTimeoutMs: 120_000 };
+      const [server, client] = [await rig.echo(patience), await rig.client(patience)];
       client.events.onOpened = (connection) => send(client, connection, Buffer.from(`hello ${connection}`));
-      const ids = Array.from({ length: 2000 }, () => rig.connect(client, server));
-      await client.events.until('2,000 answers', () => client.events.frameCount === 2000, 50_000);
+      const ids: ConnectionId[] = [];
+      // In waves: on a busy machine 2,000 handshakes at once are an overload, which is another test's matter.
+      while (ids.length < 2000) {
+        for (let count = 0; count < 100; count++) ids.push(rig.connect(client, server));
+        await client.events.until(`${ids.length} answers`, () => client.events.frameCount === ids.length, 50_000);
+      }
       for (const id of ids) expect(String(client.events.framesOf(id)[0])).toBe(`hello ${id}`);
       expect(new Set(ids).size).toBe(2000);
       expect(server.transport.stats()).toMatchObject({ connections: 2000, framesReceived: 2000, framesSent: 2000 });

@@ -63,7 +63,6 @@ impl Driver {
         match event {
             Event::Connected => self.connected(connection),
             Event::ConnectionLost { reason } => {
-                connection.phase = Phase::Closed;
                 let (origin, code, text) = match reason {
                     ConnectionError::ApplicationClosed(close) => {
                         let text = String::from_utf8_lossy(&close.reason).into_owned();
