@@ -13,5 +13,5 @@ for (const name of ['console.html', 'console.css', 'console.js']) {
 const native = 'gateway/transport/native';
 const addon = `${native}/gatesvr-transport.node`;
 if (existsSync(addon)) cpSync(addon, `dist/${addon}`);
-else if (existsSync(native)) process.stderr.write('warning: dist/ has no transport addon: it serves for development only
-');
+else if (existsSync(native))
+  process.stderr.write('warning: dist/ has no transport addon: it serves for development only\n');

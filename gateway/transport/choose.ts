@@ -1,5 +1,4 @@
-import { accessSync, constants } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { spawnSync } from 'node:child_process';
 import { errorMessage } from '../lib/errors.ts';
 import { loadNative, TransportUnavailableError } from './native.ts';
 import * as quiche from './quiche.ts';
@@ -30,7 +29,7 @@ export interface Machine {
 
 const thisMachine: Machine = {
   loadAddon: () => void loadNative(),
-  canBuildAddon: () => process.platform === 'linux' && isOnPath('cargo', process.env['PATH'] ?? ''),
+  canBuildAddon: () => process.platform === 'linux' && spawnSync('cargo', ['--version']).status === 0,
 };
 
 const forDevelopment = 'the quiche transport is for development: quiche 0.18 has known denial-of-service advisories';
@@ -55,15 +54,4 @@ export function chooseTransport(wanted: 'auto' | TransportKind, machine = thisMa
       ...quiche,
     };
   }
-}
-
-function isOnPath(program: string, path: string): boolean {
-  return path.split(delimiter).some((folder) => {
-    try {
-      accessSync(join(folder, program), constants.X_OK);
-      return true;
-    } catch {
-      return false;
-    }
-  });
 }

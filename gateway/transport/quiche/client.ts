@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { RemoteInfo } from 'node:dgram';
 import { isIP } from 'node:net';
+import { systemClock } from '../../lib/clock.ts';
 import type {
   ClientTransport,
   ClientTransportOptions,
@@ -39,7 +40,7 @@ export class QuicheClient extends QuicheEndpoint implements ClientTransport {
   }
 
   connect(options: ConnectOptions): ConnectionId {
-    const id = this.newId();
+    const id = this.book.newId();
     const problem = this.#addressProblem(options);
     if (problem !== undefined) this.adoptFailed(id, problem);
     else this.#connect(id, options);
@@ -49,8 +50,8 @@ export class QuicheClient extends QuicheEndpoint implements ClientTransport {
   rebind(): void {
     const { socket, v6 } = clientSocket();
     this.#v6 = v6;
-    this.useSocket(socket);
-    for (const connection of this.allConnections()) this.#moveTo(connection, this.local);
+    this.port.replace(socket);
+    for (const connection of this.allConnections()) this.#moveTo(connection, this.port.local);
   }
 
   shutdown(deadlineMs: number): Promise<void> {
@@ -58,28 +59,20 @@ export class QuicheClient extends QuicheEndpoint implements ClientTransport {
   }
 
   protected override stranger(header: LongHeader | ShortHeader, datagram: Buffer, from: RemoteInfo): void {
-    this.counts.datagramsDropped += 1;
+    this.datagramsDropped += 1;
     if (header.form === 'long') return;
     // A stateless reset has a random id: whoever talks to that address may know its token.
-    for (const connection of this.live.values()) {
+    for (const connection of this.book.live.values()) {
       const { host, port } = connection.remote;
       if (port === from.port && host === from.address) this.offer(connection, Buffer.from(datagram), from);
     }
   }
 
   protected override renewIds(connection: QuicheConnection): void {
-    const { quic } = connection;
     this.#keepSession(connection);
-    for (let retired = quic.retiredScidNext(); retired !== null; retired = quic.retiredScidNext()) {
-      this.removeRoute(connection, retired);
-    }
-    let missing = Math.min(quic.sourceCidsLeft(), 1 + spareIdsMax - connection.routes.size);
-    for (; missing > 0; missing--) {
-      const cid = randomBytes(cidBytes);
-      // A client that lost its connections has nothing to reset: nobody ever learns this token.
-      quic.newSourceCid(cid, randomBytes(16).readBigUInt64BE(), false);
-      this.addRoute(connection, cid);
-    }
+    // A client that lost its connections has nothing to reset: nobody ever learns such a token.
+    const resetToken = () => randomBytes(16).readBigUInt64BE();
+    this.routes.renew(connection, spareIdsMax, () => ({ cid: randomBytes(cidBytes), resetToken: resetToken() }));
   }
 
   protected override forgotten(connection: QuicheConnection): void {
@@ -98,7 +91,7 @@ export class QuicheClient extends QuicheEndpoint implements ClientTransport {
     const remote = { host: this.#v6 && isIP(host) === 4 ? `::ffff:${host}` : host, port };
     const named = isIP(serverName) === 0;
     const scid = randomBytes(cidBytes);
-    const local = this.local;
+    const { local } = this.port;
     const connection = new QuicheConnection({
       quic: this.quiche.Connection.connect(named ? serverName : null, scid, local, remote, this.#config),
       id,
@@ -108,13 +101,13 @@ export class QuicheClient extends QuicheEndpoint implements ClientTransport {
       maxFrameBytes: this.limits.maxFrameBytes,
       sendLowBytes: this.limits.sendBufferBytes.low,
       idleTimeoutMs: this.limits.idleTimeoutMs,
-      deadlineMs: performance.now() + this.limits.handshakeTimeoutMs,
+      deadlineMs: systemClock.nowMs() + this.limits.handshakeTimeoutMs,
       readBuffer: this.readBuffer,
       ...(this.#verifies ? { verifiedName: serverName } : {}),
     });
     this.#serverNames.set(connection, serverName);
     this.#resume(connection, serverName);
-    this.addRoute(connection, scid);
+    this.routes.add(connection, scid);
     this.adopt(connection);
   }
 

@@ -1,40 +1,15 @@
 import type { CloseCause, CloseOrigin, ConnectionId, PeerInfo } from '../transport.ts';
 import type { Connection, HostPort } from './bindings.ts';
 import { causeOf, nameProblem } from './close-reason.ts';
+import type { ConnectionEvents, ConnectionSettings } from './connection-settings.ts';
+import { FlushTracker, flushMs } from './flush-tracker.ts';
 import { FrameDecoder } from './frame-decoder.ts';
 import { OutQueue } from './out-queue.ts';
-import type { ReadBuffer } from './read-buffer.ts';
+import { plainAddress } from './socket.ts';
 
 /** The one stream of a connection: the client's first bidirectional one. */
 const streamId = 0;
 const frameTooLarge = 4002;
-/** For what is queued to be acknowledged before a close. */
-const flushMs = 1000;
-
-/** What the endpoint is told while it processes a connection. */
-export interface ConnectionEvents {
-  opened(connection: QuicheConnection): void;
-  frame(connection: QuicheConnection, frame: Uint8Array): void;
-  moved(connection: QuicheConnection): void;
-  writable(connection: QuicheConnection): void;
-  closed(connection: QuicheConnection, cause: CloseCause): void;
-}
-
-export interface ConnectionSettings {
-  readonly quic: Connection;
-  readonly id: ConnectionId;
-  readonly isClient: boolean;
-  readonly remote: HostPort;
-  readonly local: HostPort;
-  readonly maxFrameBytes: number;
-  readonly sendLowBytes: number;
-  readonly idleTimeoutMs: number;
-  /** When the handshake must be over. */
-  readonly deadlineMs: number;
-  readonly readBuffer: ReadBuffer;
-  /** That the peer's certificate must be valid for; absent where nothing is verified. */
-  readonly verifiedName?: string;
-}
 
 export type Phase = 'handshaking' | 'open' | 'flushing' | 'closed';
 
@@ -57,8 +32,6 @@ export class QuicheConnection {
   opened = false;
   /** The session side was told about the end. */
   reported = false;
-  timer: NodeJS.Timeout | undefined;
-  timerAtMs = 0;
   readonly #settings: ConnectionSettings;
   readonly #decoder: FrameDecoder;
   readonly #out = new OutQueue();
@@ -70,8 +43,7 @@ export class QuicheConnection {
   #sawOtherAddress = false;
   #cause: CloseCause | undefined;
   #close: { readonly code: number; readonly reason: string } | undefined;
-  /** Of a flush: 'probe' once everything is with QUIC, 'sent' once that has left, 'answered' when something came back. */
-  #flush: 'writing' | 'probe' | 'sent' | 'answered' = 'writing';
+  readonly #flush: FlushTracker;
 
   constructor(settings: ConnectionSettings) {
     this.#settings = settings;
@@ -83,6 +55,7 @@ export class QuicheConnection {
     this.#deadlineMs = settings.deadlineMs;
     this.#decoder = new FrameDecoder(settings.maxFrameBytes);
     this.#hasStream = settings.isClient;
+    this.#flush = new FlushTracker(settings.quic, settings.idleTimeoutMs);
   }
 
   get bufferedBytes(): number {
@@ -97,7 +70,7 @@ export class QuicheConnection {
   receive(datagram: Buffer, from: HostPort): void {
     const { quic } = this;
     if (from.host !== this.remote.host || from.port !== this.remote.port) this.#sawOtherAddress = true;
-    if (this.#flush === 'sent') this.#flush = 'answered';
+    this.#flush.datagramReceived();
     try {
       quic.recv(datagram, { from, to: this.local });
     } catch {
@@ -180,11 +153,7 @@ export class QuicheConnection {
 
   /** Hands out datagrams while there are any. @param send takes one whose bytes are in `packet`, to an address. */
   transmit(packet: () => Buffer, send: (bytes: Buffer, to: HostPort) => void): void {
-    if (this.phase === 'flushing' && this.#flush === 'writing' && this.#out.bytes === 0) {
-      // An answer to this shows in the timers that nothing is under way any more: the bindings do not tell it.
-      this.quic.sendAckEliciting();
-      this.#flush = 'probe';
-    }
+    if (this.phase === 'flushing' && this.#out.bytes === 0) this.#flush.ask();
     try {
       for (;;) {
         const bytes = packet();
@@ -196,7 +165,7 @@ export class QuicheConnection {
     } catch (error) {
       if (this.phase !== 'closed') this.abandon(String(error));
     }
-    if (this.#flush === 'probe') this.#flush = 'sent';
+    this.#flush.datagramsSent();
   }
 
   /** When `timeUp` must be called, if nothing else happens. */
@@ -296,15 +265,7 @@ export class QuicheConnection {
   }
 
   #flushed(nowMs: number): boolean {
-    if (nowMs >= this.#deadlineMs) return true;
-    if (this.#out.bytes > 0 || this.#flush !== 'answered') return false;
-    const { idleTimeoutMs } = this.#settings;
-    const { peerMaxIdleTimeout } = this.quic.stats();
-    const idleMs = peerMaxIdleTimeout > 0 ? Math.min(idleTimeoutMs, peerMaxIdleTimeout) : idleTimeoutMs;
-    // With something unacknowledged the next timer is a loss timer, which is far shorter than the idle one.
-    const acknowledged = (this.quic.timeout() ?? 0) >= Math.max(idleMs / 2, idleMs - 2 * flushMs);
-    if (!acknowledged) this.#flush = 'sent';
-    return acknowledged;
+    return nowMs >= this.#deadlineMs || (this.#out.bytes === 0 && this.#flush.acknowledged);
   }
 
   #closeNow(): void {
@@ -318,9 +279,4 @@ export class QuicheConnection {
     this.phase = 'closed';
     this.#out.clear();
   }
-}
-
-/** An IPv4 peer of a dual-stack socket as plain IPv4. */
-export function plainAddress(host: string): string {
-  return host.startsWith('::ffff:') ? host.slice(7) : host;
 }

@@ -1,4 +1,5 @@
 import type { RemoteInfo, Socket } from 'node:dgram';
+import { systemClock } from '../../lib/clock.ts';
 import type { ServerTransport, ServerTransportOptions, TransportListener } from '../transport.ts';
 import type { Config, HostPort, Quiche } from './bindings.ts';
 import { serverCapabilities } from './capabilities.ts';
@@ -36,7 +37,7 @@ export class QuicheServer extends QuicheEndpoint implements ServerTransport {
     this.#ring = new KeyRing(options.secrets ?? []);
     this.#certificate = [options.certificate, options.privateKey];
     this.#config = this.#newConfig(...this.#certificate);
-    this.#local = this.local;
+    this.#local = this.port.local;
     this.address = this.#local;
   }
 
@@ -66,20 +67,18 @@ export class QuicheServer extends QuicheEndpoint implements ServerTransport {
       if (!this.quiche.versionIsSupported(header.version)) return this.#negotiateVersion(header, to);
       if (header.type === 'initial') return this.#newcomer(header, datagram, from, to);
     }
-    this.counts.datagramsDropped += 1;
+    this.datagramsDropped += 1;
   }
 
   protected override renewIds(connection: QuicheConnection): void {
-    const { quic } = connection;
-    for (let retired = quic.retiredScidNext(); retired !== null; retired = quic.retiredScidNext()) {
-      this.removeRoute(connection, retired);
-    }
-    let missing = Math.min(quic.sourceCidsLeft(), 1 + spareIdsMax - connection.routes.size);
-    for (; missing > 0; missing--) {
+    this.routes.renew(connection, spareIdsMax, () => {
       const cid = this.#ring.newConnectionId();
-      quic.newSourceCid(cid, tokenNumber(this.#ring.resetToken(cid) ?? Buffer.alloc(16)), false);
-      this.addRoute(connection, cid);
-    }
+      return { cid, resetToken: this.#resetToken(cid) };
+    });
+  }
+
+  #resetToken(cid: Buffer): bigint {
+    return tokenNumber(this.#ring.resetToken(cid) ?? Buffer.alloc(16));
   }
 
   #newConfig(certificate: string, privateKey: string): Config {
@@ -90,47 +89,47 @@ export class QuicheServer extends QuicheEndpoint implements ServerTransport {
 
   /** RFC 9000, section 10.3: smaller than what asked for it, so that two servers never answer each other for ever. */
   #reset(header: ShortHeader, datagram: Buffer, to: HostPort): void {
-    this.counts.datagramsDropped += 1;
+    this.datagramsDropped += 1;
     const token = this.#ring.resetToken(header.dcid);
     const length = Math.min(datagram.length - 1, resetBytesMax);
     if (token === undefined || length < resetBytesMin) return;
     const packet = crypto.getRandomValues(Buffer.alloc(length));
     packet[0] = ((packet[0] ?? 0) & 0x3f) | 0x40;
     packet.set(token, length - token.length);
-    this.sendDatagram(packet, to);
+    this.port.send(packet, to);
   }
 
   #negotiateVersion(header: LongHeader, to: HostPort): void {
     const packet = Buffer.alloc(responseBytes + header.scid.length + header.dcid.length);
     const length = this.quiche.negotiateVersion(header.scid, header.dcid, packet);
-    this.sendDatagram(packet.subarray(0, length), to);
+    this.port.send(packet.subarray(0, length), to);
   }
 
   #newcomer(header: LongHeader, datagram: Buffer, from: RemoteInfo, to: HostPort): void {
     const { maxConnections, retryThreshold } = this.#options;
-    if (!this.#accepting || this.live.size >= maxConnections) {
+    if (!this.#accepting || this.book.live.size >= maxConnections) {
       const refusal = initialClose(header, this.#ring.newConnectionId(), TransportErrorCode.connectionRefused);
-      return this.sendDatagram(refusal, to);
+      return this.port.send(refusal, to);
     }
     const claim = this.#ring.openRetry(header.token, `${from.address} ${from.port}`);
     if (claim !== undefined) {
-      if (Math.abs(Date.now() - claim.issuedMs) > retryLifetimeMs || header.dcid.length !== cidBytes) {
-        return this.sendDatagram(initialClose(header, header.dcid, TransportErrorCode.invalidToken), to);
+      if (Math.abs(systemClock.wallMs() - claim.issuedMs) > retryLifetimeMs || header.dcid.length !== cidBytes) {
+        return this.port.send(initialClose(header, header.dcid, TransportErrorCode.invalidToken), to);
       }
       return this.#accept(Buffer.from(header.dcid), claim.originalDcid, header, datagram, from, to);
     }
-    if (this.unvalidated >= retryThreshold) return this.#retry(header, from, to);
+    if (this.book.unvalidated >= retryThreshold) return this.#retry(header, from, to);
     this.#accept(this.#ring.newConnectionId(), undefined, header, datagram, from, to);
   }
 
   #retry(header: LongHeader, from: RemoteInfo, to: HostPort): void {
     const address = `${from.address} ${from.port}`;
-    const token = this.#ring.sealRetry({ address, originalDcid: header.dcid, issuedMs: Date.now() });
+    const token = this.#ring.sealRetry({ address, originalDcid: header.dcid, issuedMs: systemClock.wallMs() });
     const packet = Buffer.alloc(responseBytes + token.length);
     const cid = this.#ring.newConnectionId();
     const length = this.quiche.retry(header.scid, header.dcid, cid, token, header.version, packet);
-    this.counts.retriesSent += 1;
-    this.sendDatagram(packet.subarray(0, length), to);
+    this.retriesSent += 1;
+    this.port.send(packet.subarray(0, length), to);
   }
 
   #accept(
@@ -142,27 +141,27 @@ export class QuicheServer extends QuicheEndpoint implements ServerTransport {
     remote: HostPort,
   ): void {
     // Each connection takes a copy of the settings, this one's token among them.
-    this.#config.setStatelessResetToken(tokenNumber(this.#ring.resetToken(cid) ?? Buffer.alloc(16)));
+    this.#config.setStatelessResetToken(this.#resetToken(cid));
     const connection = new QuicheConnection({
       quic: this.quiche.Connection.accept(cid, originalDcid, this.#local, remote, this.#config),
-      id: this.newId(),
+      id: this.book.newId(),
       isClient: false,
       remote,
       local: this.#local,
       maxFrameBytes: this.limits.maxFrameBytes,
       sendLowBytes: this.limits.sendBufferBytes.low,
       idleTimeoutMs: this.limits.idleTimeoutMs,
-      deadlineMs: performance.now() + this.limits.handshakeTimeoutMs,
+      deadlineMs: systemClock.nowMs() + this.limits.handshakeTimeoutMs,
       readBuffer: this.readBuffer,
     });
     connection.unvalidated = originalDcid === undefined;
-    this.addRoute(connection, cid);
+    this.routes.add(connection, cid);
     // The client goes on under the id it began with until it hears from us, in its second packet for instance.
-    if (originalDcid === undefined) this.addRoute(connection, header.dcid);
+    if (originalDcid === undefined) this.routes.add(connection, header.dcid);
     this.adopt(connection);
     this.offer(connection, datagram, from);
     // The bindings end in silence what fails in its first packet.
     const failure = connection.quic.isClosed() ? connection.quic.localError() : null;
-    if (failure !== null) this.sendDatagram(initialClose(header, cid, failure.errorCode), remote);
+    if (failure !== null) this.port.send(initialClose(header, cid, failure.errorCode), remote);
   }
 }

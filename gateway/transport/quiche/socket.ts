@@ -64,3 +64,8 @@ export function clientSocket(): { readonly socket: Socket; readonly v6: boolean 
   }
   throw new TransportConfigError('ESOCKET', 'open a udp socket');
 }
+
+/** An IPv4 peer of a dual-stack socket as plain IPv4. */
+export function plainAddress(host: string): string {
+  return host.startsWith('::ffff:') ? host.slice(7) : host;
+}
