@@ -119,6 +119,18 @@ describe('loadConfig', () => {
     expect(config.auth.jwt.algorithms).toEqual(['ES256', 'EdDSA']);
   });
 
+  it('refuses debugging files in production, unless somebody insists', () => {
+    for (const [flag, path] of [
+      ['--qlog=/tmp', 'server.qlog'],
+      ['--key-log=/tmp/keys', 'server.key_log'],
+    ] as const) {
+      const refusal = `${path}: ${flag.split('=')[1]}: expected nothing without server.dev, or server.allow_debugging`;
+      expect(problemsOf({ argv: ['--cert-file=a', '--key-file=b', flag] }).join()).toContain(refusal);
+      expect(load({ argv: ['--dev', flag] }).warnings.join()).toContain(path);
+      expect(load({ argv: ['--allow-debugging', flag] }).warnings.join()).toContain(path);
+    }
+  });
+
   it('tells unknown variables without failing, as a Service named gatesvr injects some', () => {
     const env = { GATESVR_PORT: 'tcp://10.0.0.1:8453', GATESVR_SERVICE_HOST: '10.0.0.1', HOME: '/' };
     expect(load({ env }).unknownVariables).toEqual(['GATESVR_PORT', 'GATESVR_SERVICE_HOST']);

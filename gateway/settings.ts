@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import type { Config } from './config.ts';
 import type { Certificate } from './dev-certificate.ts';
 import type { HandlerSettings } from './handlers/context.ts';
@@ -90,5 +91,9 @@ export function transportOptions(
     // Small: what waits here waits for this process, and QUIC's flow control slows those who send more.
     receiveBufferBytesMax: 512 * kibibyte,
     ...(secrets.length === 0 ? {} : { secrets }),
+    debugging: {
+      ...(server.keyLog === undefined ? {} : { keyLogFile: server.keyLog }),
+      ...(server.qlog === undefined ? {} : { qlogFile: join(server.qlog, `gatesvr-${process.pid}.sqlog`) }),
+    },
   };
 }

@@ -189,7 +189,17 @@ const portRules: readonly Rule[] = tcpServers.flatMap(([path, read], index) =>
   })),
 );
 
+/** What helps to find a fault gives users away, or fills a disk: not in production, unless somebody insists. */
+const debuggingRules: readonly Rule[] = (['qlog', 'keyLog'] as const).map((name) => ({
+  paths: [name === 'qlog' ? 'server.qlog' : 'server.key_log', 'server.dev', 'server.allow_debugging'],
+  check: ({ server }) => {
+    const refused = server[name] !== undefined && !server.dev && !server.allowDebugging;
+    return refused ? `${server[name]}: expected nothing without server.dev, or server.allow_debugging` : undefined;
+  },
+}));
+
 export const rules: readonly Rule[] = [
+  ...debuggingRules,
   {
     paths: ['server.key_file', 'server.cert_file'],
     check: ({ server: { certFile, keyFile } }) =>
@@ -225,6 +235,8 @@ export function warningsFor(config: Config): string[] {
   if (auth.mode === 'jwt' && (auth.jwt.issuer === undefined || auth.jwt.audience === undefined)) {
     warnings.push('auth.jwt.issuer or auth.jwt.audience is not set: tokens made for others are accepted');
   }
+  if (server.keyLog !== undefined) warnings.push('server.key_log is set: who has the file can read the traffic');
+  if (server.qlog !== undefined) warnings.push('server.qlog is set: every packet writes to a file that only grows');
   if (server.idleTimeoutMs < 2 * server.heartbeatIntervalMs) {
     warnings.push('server.idle_timeout is shorter than two heartbeats: one lost heartbeat closes a connection');
   }

@@ -76,6 +76,12 @@ const server = {
   ),
   secondLogin: choice(['resume', 'replace', 'refuse'], 'What a second login of the same user does to the first.'),
   transport: choice(['auto', 'quinn', 'quiche'], 'QUIC implementation; auto takes the best that is built.'),
+  qlog: optionalText(
+    'Folder for a trace of every QUIC packet (qlog, JSON-SEQ); it must exist.',
+    'the path of a folder',
+  ),
+  keyLog: optionalFile('Where TLS secrets are written (as SSLKEYLOGFILE): who has them can read the traffic.'),
+  allowDebugging: flag('Allows qlog and key_log without dev.'),
   grpcPlaintext: flag('gRPC without TLS. Everyone who reaches the port may register zones and push.'),
   grpcReflection: flag('Lets gRPC tools list services and messages.'),
   adminTokenFile: optionalFile('Bearer token for administrative HTTP requests; no such request exists yet.'),

@@ -1,5 +1,5 @@
 /** What QUIC implementations differ in; the conformance suite asks for each that an adapter has. */
-export const capabilityNames = [
+const capabilityNames = [
   'twoPacketHello',
   'keyUpdate',
   'pathMigration',

@@ -1,6 +1,9 @@
 import type { Capabilities } from '../capabilities.ts';
 
-const common = {
+/** Of quiche 0.18 as @matrixai/quic has it, and of UDP as Node.js has it. */
+export const capabilities: Capabilities = {
+  twoPacketHello: 'the TLS of quiche 0.18 has no post-quantum key share: the first flight fits one packet',
+  keyUpdate: 'quiche 0.18 answers a key update and never begins one',
   pathMigration: true,
   portUnreachable: 'node:dgram does not report unreachable ports: a dead peer is found by a timeout',
   sharedTickets: true,
@@ -9,17 +12,4 @@ const common = {
   qlog: 'the binary of @matrixai/quic is built without qlog',
   keyLog: true,
   ecn: 'node:dgram neither sets nor reads ECN',
-} as const;
-
-/** Of quiche 0.18 as @matrixai/quic has it. */
-export const serverCapabilities: Capabilities = {
-  ...common,
-  twoPacketHello: true,
-  keyUpdate: 'quiche 0.18 answers a key update and never begins one',
-};
-
-export const clientCapabilities: Capabilities = {
-  ...common,
-  twoPacketHello: 'the TLS of quiche 0.18 has no post-quantum key share: its first flight fits one packet',
-  keyUpdate: 'quiche 0.18 answers a key update and never begins one',
 };

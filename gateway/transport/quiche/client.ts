@@ -10,7 +10,6 @@ import type {
   TransportListener,
 } from '../transport.ts';
 import type { Config, HostPort, Quiche } from './bindings.ts';
-import { clientCapabilities } from './capabilities.ts';
 import { clientConfig } from './config.ts';
 import { QuicheConnection } from './connection.ts';
 import { QuicheEndpoint } from './endpoint.ts';
@@ -22,7 +21,6 @@ const sessionsMax = 256;
 const spareIdsMax = 2;
 
 export class QuicheClient extends QuicheEndpoint implements ClientTransport {
-  readonly capabilities = clientCapabilities;
   readonly #config: Config;
   readonly #verifies: boolean;
   /** The last ticket of each server name; one is used once. */

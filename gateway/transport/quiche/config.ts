@@ -3,6 +3,7 @@ import { errorMessage } from '../../lib/errors.ts';
 import { TransportConfigError } from '../native.ts';
 import type { ClientTransportOptions, ServerTransportOptions } from '../transport.ts';
 import type { Config, Quiche } from './bindings.ts';
+import { capabilities } from './capabilities.ts';
 import { sentDatagramBytesMax } from './endpoint.ts';
 
 /** As the other transport's, so that a slow reader costs the same memory on both. */
@@ -13,6 +14,9 @@ const connectionIdsMax = 4;
 const receivedDatagramBytesMax = 1500;
 
 function common(config: Config, options: ServerTransportOptions | ClientTransportOptions, windowBytes: number): Config {
+  const { keyLogFile, qlogFile } = options.debugging ?? {};
+  if (qlogFile !== undefined) throw new TransportConfigError('EINVAL', `qlog: ${qlogFile}: ${capabilities.qlog}`);
+  if (keyLogFile !== undefined) config.logKeys();
   config.setApplicationProtos([options.alpn]);
   config.setMaxIdleTimeout(options.idleTimeoutMs);
   config.setMaxSendUdpPayloadSize(sentDatagramBytesMax);

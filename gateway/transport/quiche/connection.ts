@@ -3,7 +3,7 @@ import type { Connection, HostPort } from './bindings.ts';
 import { causeOf, nameProblem } from './close-reason.ts';
 import type { ConnectionEvents, ConnectionSettings } from './connection-settings.ts';
 import { FlushTracker, flushMs } from './flush-tracker.ts';
-import { FrameDecoder } from './frame-decoder.ts';
+import { FrameDecoder, FrameTooLargeError } from './frame-decoder.ts';
 import { OutQueue } from './out-queue.ts';
 import { plainAddress } from './socket.ts';
 
@@ -239,7 +239,7 @@ export class QuicheConnection {
   }
 
   #readFailed(error: Error): void {
-    if (error.name === 'FrameTooLargeError') {
+    if (error instanceof FrameTooLargeError) {
       this.#close = { code: frameTooLarge, reason: error.message };
       return this.#closeNow();
     }

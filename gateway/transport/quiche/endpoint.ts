@@ -1,8 +1,15 @@
 import type { RemoteInfo, Socket } from 'node:dgram';
 import { systemClock } from '../../lib/clock.ts';
 import { ErrorCode } from '../../protocol/error-codes.ts';
-import type { ConnectionId, ConnectionWriter, TransportListener, TransportStats } from '../transport.ts';
+import type {
+  ConnectionId,
+  ConnectionWriter,
+  TransportDebugging,
+  TransportListener,
+  TransportStats,
+} from '../transport.ts';
 import type { Quiche } from './bindings.ts';
+import { capabilities } from './capabilities.ts';
 import type { QuicheConnection } from './connection.ts';
 import { ConnectionBook } from './connection-book.ts';
 import { ConnectionTimers } from './connection-timers.ts';
@@ -18,12 +25,14 @@ export interface EndpointLimits {
   readonly maxFrameBytes: number;
   readonly idleTimeoutMs: number;
   readonly handshakeTimeoutMs: number;
+  readonly debugging?: TransportDebugging;
   readonly sendBufferBytes: { readonly low: number; readonly high: number; readonly hard: number };
 }
 
 /** What server and client share: the socket, the routing of datagrams, sending, and the delivery of batches. */
 export abstract class QuicheEndpoint implements ConnectionWriter {
   readonly kind = 'quiche';
+  readonly capabilities = capabilities;
   protected readonly quiche: Quiche;
   protected readonly limits: EndpointLimits;
   protected readonly readBuffer = new ReadBuffer();
@@ -136,6 +145,9 @@ export abstract class QuicheEndpoint implements ConnectionWriter {
   }
 
   protected adopt(connection: QuicheConnection): void {
+    // The bindings begin each file anew: every connection has one of its own.
+    const { keyLogFile } = this.limits.debugging ?? {};
+    if (keyLogFile !== undefined) connection.quic.setKeylog(`${keyLogFile}.${connection.id}`);
     this.book.add(connection);
     this.#all.add(connection);
     this.touch(connection);

@@ -2,7 +2,6 @@ import type { RemoteInfo, Socket } from 'node:dgram';
 import { systemClock } from '../../lib/clock.ts';
 import type { ServerTransport, ServerTransportOptions, TransportListener } from '../transport.ts';
 import type { Config, HostPort, Quiche } from './bindings.ts';
-import { serverCapabilities } from './capabilities.ts';
 import { serverConfig } from './config.ts';
 import { QuicheConnection } from './connection.ts';
 import { QuicheEndpoint } from './endpoint.ts';
@@ -22,7 +21,6 @@ const responseBytes = 256;
 const spareIdsMax = 2;
 
 export class QuicheServer extends QuicheEndpoint implements ServerTransport {
-  readonly capabilities = serverCapabilities;
   readonly address: { readonly host: string; readonly port: number };
   readonly #options: ServerTransportOptions;
   readonly #ring: KeyRing;
