@@ -20,6 +20,8 @@ export type EventReason =
   | 'RolloutStopped'
   | 'PairDraining'
   | 'PairRemoved'
+  | 'ZoneNotServed'
+  | 'LimitsRefused'
   | 'NotReconciled';
 
 export interface EventInput {

@@ -40,6 +40,7 @@ export interface ReconcilersOptions {
 /** What the operator does about GateSvrs and their pairs: handles for two work queues, and which keys a change concerns. */
 export class Reconcilers {
   readonly peers: GatewayPeers;
+  readonly events: EventRecorder;
   readonly #options: ReconcilersOptions;
   readonly #context: OperatorContext;
   readonly #pairs: PairReconciler;
@@ -49,6 +50,7 @@ export class Reconcilers {
     const { client, clock, log, isLeader } = options;
     this.#options = options;
     this.peers = new GatewayPeers(options.connect);
+    this.events = new EventRecorder({ client, clock, log, instance: options.instance });
     const objects = new WrittenObjects(options.storeOf, clock);
     const templates = new Templates(options.inputs);
     this.#context = {
@@ -58,7 +60,7 @@ export class Reconcilers {
       observer: new PairObserver({ objects, peers: this.peers, clock, templates, isLeader }),
       applier: new Applier(client, objects),
       status: new StatusWriter(client, objects),
-      events: new EventRecorder({ client, clock, log, instance: options.instance }),
+      events: this.events,
       metrics: new FailoverMetrics(options.registry),
     };
     this.#pairs = new PairReconciler(this.#context);

@@ -1,7 +1,7 @@
 import type { GateSvr } from './api/gatesvr.ts';
 import type { Zone } from './api/zone.ts';
 import type { FindPeer } from './fleet-peers.ts';
-import type { GatewayPeer } from './gateway-link/gateway-peer.ts';
+import type { GatewayTarget } from './gateway-link/gateway-peer.ts';
 import type { KubeClient, KubeObject, Resource } from './kube-api.ts';
 import type { Clock } from './lib/clock.ts';
 import type { Logger } from './lib/log.ts';
@@ -65,7 +65,7 @@ export class SettingsControllers {
   }
 
   /** A gateway was heard, or no longer is. @param key of its GateSvr */
-  gatewayChanged(key: string, { target }: GatewayPeer, nowMs: number): void {
+  gatewayChanged(key: string, target: GatewayTarget, nowMs: number): void {
     const { findPeer } = this.#options;
     const peer = findPeer(target.namespace, target.podName);
     const pod = `${target.namespace}/${target.podName}`;

@@ -12,6 +12,8 @@ export function issuedCertificates(gateSvr: GateSvr): DesiredObject[] {
     metadata: metadataOf(gateSvr, secretName),
     spec: {
       secretName,
+      // By its labels the operator finds the one that is its own.
+      secretTemplate: { labels: metadataOf(gateSvr, secretName).labels },
       commonName,
       dnsNames,
       ...(uris.length === 0 ? {} : { uris }),
