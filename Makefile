@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 export XDG_CACHE_HOME ?= $(HOME)/.cache
 export CARGO_TARGET_DIR ?= $(XDG_CACHE_HOME)/gatesvr/cargo-target
 
-.PHONY: help tools fmt vet lint proto build test run demo-failover bench simulate chaos fuzz audit sbom images clean
+.PHONY: help tools fmt vet lint proto build test run demo-failover bench simulate chaos fuzz audit sbom images e2e-containers clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -72,6 +72,9 @@ sbom: tools ## the bill of materials, dist/gatesvr.cdx.json (CycloneDX)
 
 images: tools ## the images of gateway and operator, gatesvr/NAME:e2e, by docker, podman or buildah; IMAGE_TAG= CONTAINER_TOOL=
 	@IMAGE_TAG=$(IMAGE_TAG) CONTAINER_TOOL=$(CONTAINER_TOOL) node tools/images.ts
+
+e2e-containers: tools ## the gateway's image and Redis as containers, where docker or podman is
+	@node e2e/containers/main.ts
 
 clean: ## remove what was built here
 	@rm -rf dist node_modules/.installed gateway/transport/native/gatesvr-transport.{node,hash}

@@ -10,8 +10,15 @@ export default defineConfig({
       'e2e/**/*.test.ts',
       'fuzz/**/*.test.ts',
     ],
-    // What needs Kubernetes is run by `make e2e`, with e2e/cluster/vitest.config.ts.
-    exclude: ['**/node_modules/**', '**/target/**', 'dist/**', 'e2e/cluster/**', '**/*.cluster.test.ts'],
+    // What needs Kubernetes is run by `make e2e`, with e2e/cluster/vitest.config.ts; containers by `make e2e-containers`.
+    exclude: [
+      '**/node_modules/**',
+      '**/target/**',
+      'dist/**',
+      'e2e/cluster/**',
+      'e2e/containers/**',
+      '**/*.cluster.test.ts',
+    ],
     pool: 'forks',
     testTimeout: 60_000,
     hookTimeout: 60_000,
