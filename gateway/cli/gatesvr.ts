@@ -14,7 +14,7 @@ const subcommands: Readonly<Record<string, Subcommand>> = {
   gateway: { summary: 'run the gateway', load: () => import('../main.ts') },
   kubectl: {
     summary: 'look at fleets in Kubernetes and steer them; also as the plugin kubectl gatesvr',
-    load: () => import('../../operator/kubectl/main.ts'),
+    load: () => import('./kubectl-command.ts'),
   },
   operator: {
     summary: 'look after GateSvrs and Zones in a Kubernetes cluster',

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /** As a program on the PATH: `kubectl gatesvr`. */
-import { main } from './main.ts';
+import { main } from './kubectl-command.ts';
 
 try {
   process.exit(await main(process.argv.slice(2)));

@@ -75,7 +75,10 @@ function worldOf({ values, timeoutMs }: ReturnType<typeof readFlags>, access: Cl
 }
 
 /** The plugin, and `gatesvr kubectl`. @returns the exit code */
-export async function main(argv: readonly string[]): Promise<number> {
+export async function runPlugin(
+  argv: readonly string[],
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<number> {
   try {
     const read = readFlags(argv);
     if (read.values.help || read.positionals.length === 0) {
@@ -83,7 +86,7 @@ export async function main(argv: readonly string[]): Promise<number> {
       return read.values.help ? 0 : 2;
     }
     const { kubeconfig, context } = read.values;
-    const environment = { env: process.env, readFile: readFileSync, nowMs: () => systemClock.nowMs() };
+    const environment = { env, readFile: readFileSync, nowMs: () => systemClock.nowMs() };
     await runSubcommand(worldOf(read, findCluster({ kubeconfig, context }, environment)), read.positionals);
     return 0;
   } catch (error) {
