@@ -36,6 +36,66 @@ describe('LeaseClient', () => {
     expect(requests).toHaveLength(2);
   });
 
+  it('reads more often while the peer is lost, and after a read without an answer', () => {
+    const { leases, requests, answer } = client();
+    leases.tick(0);
+    answer({ kind: 'lease', lease: lease() });
+    leases.tick(100, true);
+    leases.tick(300, true);
+    expect(requests).toHaveLength(2);
+    answer({ kind: 'unknown' });
+    leases.tick(450);
+    expect(requests).toHaveLength(2);
+    leases.tick(500);
+    expect(requests).toHaveLength(3);
+  });
+
+  it('reads once more when something changed after the read under way was sent', () => {
+    const { leases, requests, answer } = client();
+    leases.tick(0);
+    leases.read();
+    leases.read();
+    expect(requests).toHaveLength(1);
+    answer({ kind: 'lease', lease: lease() });
+    expect([requests.length, leases.free]).toEqual([2, false]);
+    answer({ kind: 'lease', lease: lease({ epoch: 6 }) });
+    expect([requests.length, leases.free, leases.lease?.epoch]).toEqual([2, true, 6]);
+  });
+
+  it('knows a lost Lease: deleted, or set back to an old one, until there is a newer one', () => {
+    const { leases, answer } = client();
+    const reads = (present: Lease | undefined) => {
+      leases.read();
+      answer({ kind: 'lease', lease: present });
+      return leases.missing;
+    };
+    leases.tick(0);
+    expect(reads(undefined)).toBeUndefined();
+    expect(reads(lease({ epoch: 6, revision: 7 }))).toBeUndefined();
+    expect(reads(undefined)).toEqual({ present: undefined });
+    const old = lease({ epoch: 6, revision: 4 });
+    expect(reads(old)).toEqual({ present: old });
+    expect(leases.lease).toMatchObject({ epoch: 6, revision: 7 });
+    expect(reads(lease({ epoch: 7 }))).toBeUndefined();
+  });
+
+  it('says how long the arbiter leaves requests without an answer, not how long ago it was asked', () => {
+    const { leases, answer } = client();
+    leases.tick(0);
+    answer({ kind: 'lease', lease: lease() });
+    leases.tick(900);
+    expect([leases.silentMs, leases.unchangedMs]).toEqual([0, 900]);
+    leases.tick(1_000);
+    leases.tick(1_400);
+    expect(leases.silentMs).toBe(400);
+    answer({ kind: 'unknown' });
+    leases.tick(1_600);
+    leases.tick(1_700);
+    expect(leases.silentMs).toBe(700);
+    answer({ kind: 'lease', lease: lease({ revision: 2 }) });
+    expect([leases.silentMs, leases.unchangedMs]).toEqual([0, 0]);
+  });
+
   it('keeps the newest Lease whatever comes late', () => {
     const { leases, answer } = client();
     leases.tick(0);

@@ -6,7 +6,7 @@ export interface LeaseClientOptions {
   readonly arbiter: Arbiter;
   readonly timeoutMs: number;
   readonly readIntervalMs: number;
-  /** As long as the peer is lost, when a decision may come at any moment. */
+  /** As long as the peer is lost, when a decision may come at any moment, and after a read that failed. */
   readonly urgentReadIntervalMs: number;
   /** Called with every answer, after the Lease in it was taken in. */
   readonly answered: (purpose: LeasePurpose, answer: ArbiterAnswer) => void;
@@ -126,7 +126,7 @@ export class LeaseClient {
     const again = this.#readAgain && answer.kind !== 'unknown';
     this.#mustRead = unsettled || this.#readAgain;
     this.#readAgain = false;
-    if (answer.kind === 'unknown') this.#nextReadMs = this.#nowMs + this.#options.readIntervalMs;
+    if (answer.kind === 'unknown') this.#nextReadMs = this.#nowMs + this.#options.urgentReadIntervalMs;
     this.#options.answered(asked.purpose, answer);
     if (again && this.#asked === undefined) this.read();
   }

@@ -24,7 +24,7 @@ export interface PairTiming {
   readonly arbiterTimeoutMs: number;
   /** How often the Lease is read without a reason. */
   readonly leaseReadIntervalMs: number;
-  /** The same as long as the peer is lost. */
+  /** The same as long as the peer is lost, and after a read that failed. */
   readonly urgentReadIntervalMs: number;
   /** A follower that hears nothing for this long asks again. */
   readonly rejoinAfterMs: number;

@@ -33,7 +33,7 @@ export class FakeLeaseServer {
   static async start(): Promise<FakeLeaseServer> {
     const authority = await makeAuthority();
     const { certificate, privateKey } = await authority.issue();
-    const server = createServer({ cert: certificate, key: privateKey });
+    const server = createServer({ cert: certificate, key: privateKey, keepAliveTimeout: 60_000 });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     return new FakeLeaseServer(authority, server);
   }
@@ -44,6 +44,18 @@ export class FakeLeaseServer {
 
   get watching(): number {
     return this.#watchers.size;
+  }
+
+  /** As the end-to-end tests use it. */
+  asStore() {
+    const done = (act: () => void) => Promise.resolve(act());
+    return {
+      ...{ server: this.url, authority: this.authority.certificate, token: this.token },
+      ...{ namespace: 'ns', name: 'shop-p0' },
+      read: () => Promise.resolve(this.object),
+      write: (object: LeaseObject) => done(() => this.set(object)),
+      remove: () => done(() => this.set(undefined)),
+    };
   }
 
   /** Somebody else writes the Lease, or deletes it. */
