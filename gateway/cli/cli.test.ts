@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { main as operatorMain } from '../../operator/main.ts';
 import { UsageError } from '../lib/errors.ts';
 import { main as gatewayMain } from '../main.ts';
 import { main as adminMain } from './admin-command.ts';
@@ -22,6 +23,7 @@ const timeout = 60_000;
 
 const subcommands: Readonly<Record<string, (argv: string[]) => Promise<number>>> = {
   gateway: gatewayMain,
+  operator: operatorMain,
   upstream: upstreamMain,
   client: clientMain,
   bench: benchMain,
@@ -99,7 +101,7 @@ describe('wrong usage', () => {
   });
 
   it('ends the process with 2', { timeout }, async () => {
-    const text = 'gatesvr: clinet: expected gateway, upstream, client, bench, admin, did you mean client?';
+    const text = 'gatesvr: clinet: expected gateway, operator, upstream, client, bench, admin, did you mean client?';
     expect(await gatesvr('clinet')).toEqual({ code: 2, stdout: '', stderr: `${text} (see gatesvr --help)\n` });
     const { code, stderr } = await gatesvr('client');
     expect({ code, stderr }).toEqual({ code: 2, stderr: 'gatesvr: --openid: missing: expected who connects\n' });

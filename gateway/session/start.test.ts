@@ -52,8 +52,6 @@ describe('START', () => {
     ['the place is in another session', place(4, 10, 'other'), { resumed: true, nextSeqId: 3 }],
     ['below the acknowledged point', place(1), { code: 3004 }],
     ['past the end', place(6), { code: 3004 }],
-    ['an epoch that was never reached', place(3, 11), { code: 3005 }],
-    ['an epoch before the session', place(3, 9), { code: 3005 }],
   ])('by token: %s', (_what, at, expected) => {
     const driver = withMessages(5, 2);
     const outcome = driver.start({
@@ -64,6 +62,19 @@ describe('START', () => {
     });
     expect(outcome).toMatchObject(expected);
     if (outcome.kind === 'refused') expect(driver.session()).toMatchObject({ binding: 1, connection: 1, ackUpTo: 2 });
+  });
+
+  it.each([
+    ['an epoch that was never reached', place(3, 11)],
+    ['an epoch before the session', place(3, 9)],
+  ])('whoever knows more of a session than the state does begins anew, and so does the session: %s', (_what, at) => {
+    for (const proof of [{ openid: '', token: token(1) }, {}]) {
+      const driver = withMessages(5, 2);
+      expect(driver.start({ ...proof, place: at })).toMatchObject({ code: 3005 });
+      expect(driver.effects).toMatchObject([{ kind: 'closed', code: 3005 }]);
+      expect(driver.start({ token: token(1) })).toMatchObject({ code: 3005 });
+      expect(driver.start({ newSessionId: 's2' })).toMatchObject({ sessionId: 's2', resumed: false, maxClientSeq: 0 });
+    }
   });
 
   it('by proof: takes over at the acknowledged point, and says when that is past what the client names', () => {
@@ -77,9 +88,9 @@ describe('START', () => {
     driver.apply({ kind: 'promote', epoch: 11, history: 'one' });
     driver.push();
     driver.push();
-    expect(driver.start({ token: token(1), place: place(4, 10) })).toMatchObject({ code: 3005 });
     expect(driver.start({ token: token(1), place: place(3, 10) })).toMatchObject({ resumed: true, nextSeqId: 4 });
     expect(driver.start({ token: token(2), place: place(5, 11) })).toMatchObject({ resumed: true, nextSeqId: 6 });
+    expect(driver.start({ token: token(3), place: place(4, 10) })).toMatchObject({ code: 3005 });
   });
 
   it('forgets the ends of epochs long ago, and then trusts nobody from there', () => {
@@ -88,8 +99,8 @@ describe('START', () => {
       driver.apply({ kind: 'promote', epoch, history: 'one' });
       driver.push();
     }
-    expect(driver.start({ token: token(1), place: place(1, 10) })).toMatchObject({ code: 3005 });
     expect(driver.start({ token: token(1), place: place(2, 24) })).toMatchObject({ resumed: true });
+    expect(driver.start({ token: token(2), place: place(1, 10) })).toMatchObject({ code: 3005 });
   });
 
   it('says why a session is gone', () => {

@@ -42,7 +42,7 @@ function startWithToken(
     return refused(ErrorCode.ERROR_RESUME_REJECTED, 'the resume token belongs to another openid');
   }
   const takeover = judgePlace(state, session, command, true);
-  if (takeover.kind === 'refused') return takeover;
+  if (takeover.kind === 'refused') return refuseTakeover(state, session, takeover, effects);
   // Whoever shows a token holds it: only the tokens after it, and itself until the next is confirmed, are good.
   session.heldBinding = token.binding;
   return takeOver(state, session, command, takeover, effects);
@@ -64,7 +64,19 @@ function startWithProof(state: ShardState, command: StartCommand, effects: Effec
     return makeSession(state, command);
   }
   const takeover = judgePlace(state, session, command, false);
-  return takeover.kind === 'refused' ? takeover : takeOver(state, session, command, takeover, effects);
+  if (takeover.kind === 'refused') return refuseTakeover(state, session, takeover, effects);
+  return takeOver(state, session, command, takeover, effects);
+}
+
+/**
+ * A client that knows more of its session than this state does begins anew: so does the session. Were it kept, the client's next
+ * login would get numbers that its zone has seen with other requests.
+ */
+function refuseTakeover(state: ShardState, session: Session, refusal: Refusal, effects: Effect[]): Refusal {
+  if (refusal.code === ErrorCode.ERROR_SESSION_RESET) {
+    state.endSession(session, refusal.code, refusal.reason, effects);
+  }
+  return refusal;
 }
 
 function sessionGone(state: ShardState, command: StartCommand, sessionId: string): Outcome {

@@ -26,10 +26,10 @@ export class ReferenceStarts extends ReferenceState {
     const { place, token } = command;
     let resumed = true;
     if (place !== undefined && place.epoch !== 0 && place.sessionId === session.id) {
-      if (place.epoch > this.epoch || place.epoch < session.bornInEpoch) return { code: 3005 };
+      if (place.epoch > this.epoch || place.epoch < session.bornInEpoch) return this.#reset(session);
       const ended = session.ends.find(({ epoch }) => epoch > place.epoch);
       const received = place.receivedSeqId;
-      if (ended !== undefined && received > ended.end) return { code: 3005 };
+      if (ended !== undefined && received > ended.end) return this.#reset(session);
       if (received > session.messages.length) return { code: 3004 };
       if (received < session.acked && token !== undefined) return { code: 3004 };
       if (received < session.acked) resumed = false;
@@ -39,6 +39,12 @@ export class ReferenceStarts extends ReferenceState {
     session.binding += 1;
     session.connected = true;
     return { kind: 'started', sessionId: session.id, binding: session.binding, resumed, nextSeqId: session.acked + 1 };
+  }
+
+  /** The client knows more of the session than the state: both begin anew. */
+  #reset(session: RefSession): object {
+    this.end(session, 3005);
+    return { code: 3005 };
   }
 
   protected make(command: StartCommand): object {
