@@ -5,12 +5,8 @@ import { loadConfig } from '../gateway/config.ts';
 import { UsageError } from '../gateway/lib/errors.ts';
 import { rateKey } from '../gateway/overload/client-rates.ts';
 import { limitsFromMessage, limitsToMessage, OverloadLimitsError } from '../gateway/overload/limits.ts';
-import {
-  decodeAckRequest,
-  decodeBusinessRequest,
-  decodeClientRequest,
-  decodeStartRequest,
-} from '../gateway/protocol/codec.ts';
+import { decodeBusinessRequest, decodeClientRequest } from '../gateway/protocol/client-request.ts';
+import { decodeAckRequest, decodeStartRequest } from '../gateway/protocol/codec.ts';
 import { verifyResumeToken } from '../gateway/session/resume-token.ts';
 import { decodeExchangeResponse } from '../gateway/upstream/exchange-codec.ts';
 import { OverloadLimits } from '../proto/gen/admin.ts';

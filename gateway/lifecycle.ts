@@ -10,6 +10,7 @@ import type { GatewayCore } from './core.ts';
 import type { Certificate } from './dev-certificate.ts';
 import type { GatewayControl } from './handlers/control.ts';
 import { Drain } from './handlers/drain.ts';
+import { Rebalance } from './handlers/rebalance.ts';
 import { type GatewayIdentity, gatewayStatus } from './handlers/status.ts';
 import type { Housekeeping } from './housekeeping.ts';
 import { checkOverloadLimits, limitsOf } from './overload/limits.ts';
@@ -74,6 +75,8 @@ export class Lifecycle implements Gateway, GatewayControl {
     this.#drain = new Drain(options.core.context);
     options.housekeeping.onSweep(() => this.#drain.step());
     options.core.pair?.onChange(() => this.#changed());
+    const rebalance = new Rebalance(options.core.context, options.config.fleet.rebalanceRate);
+    options.housekeeping.onSweep(() => rebalance.step());
   }
 
   /** Closed when the gateway stops, in the order they were given. */

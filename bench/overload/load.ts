@@ -20,6 +20,12 @@ interface Step {
   readonly seconds: number;
 }
 
+/** Latencies of all answers of a step but those of its first second, in milliseconds. */
+export interface StepReport {
+  readonly p50: number;
+  readonly p99: number;
+}
+
 /** One tenth of a second, as the client saw it; latencies in milliseconds, of answers only. */
 export interface SlotReport {
   readonly step: number;
@@ -63,6 +69,8 @@ const clients = new Map<ConnectionId, LoadClient>();
 let order: LoadClient[] = [];
 let lost = 0;
 const slots: SlotReport[] = [];
+const stepReports: StepReport[] = [];
+const settleMs = 1000;
 const refusals: Record<string, number> = {};
 let slot = new Slot();
 const tally: Tally = {
@@ -149,9 +157,15 @@ function fill(nowMs: number): void {
   }
 }
 
-function endSlot(index: number): void {
-  const sorted = slot.latencies.sort((a, b) => a - b);
-  const at = (quantile: number) => sorted[Math.floor(quantile * (sorted.length - 1))] ?? 0;
+function quantiles(latencies: number[]): (quantile: number) => number {
+  const sorted = latencies.sort((a, b) => a - b);
+  return (quantile) => sorted[Math.floor(quantile * (sorted.length - 1))] ?? 0;
+}
+
+function endSlot(index: number, latencies: number[]): void {
+  const sorted = slot.latencies;
+  const at = quantiles(sorted);
+  for (const latency of sorted) latencies.push(latency);
   const { offered, sent, refusedCount: refused, failedCount: failed } = slot;
   slots.push({ step: index, offered, sent, answered: sorted.length, refused, failed, p50: at(0.5), p99: at(0.99) });
   slot = new Slot();
@@ -162,6 +176,7 @@ async function run(step: Step, index: number): Promise<void> {
   let owed = 0;
   let lastMs = beganMs;
   let slotEndMs = beganMs + slotMs;
+  const latencies: number[] = [];
   while (performance.now() < beganMs + step.seconds * 1000) {
     await sleep(step.rate === 0 ? 1 : tickMs);
     const nowMs = performance.now();
@@ -176,10 +191,12 @@ async function run(step: Step, index: number): Promise<void> {
     lastMs = nowMs;
     transport.flush();
     if (nowMs >= slotEndMs) {
-      endSlot(index);
+      endSlot(index, nowMs < beganMs + settleMs ? [] : latencies);
       slotEndMs += slotMs;
     }
   }
+  const at = quantiles(latencies);
+  stepReports.push({ p50: at(0.5), p99: at(0.99) });
 }
 
 await connectAll();
@@ -189,6 +206,6 @@ const beats = setInterval(() => {
 }, heartbeatMs);
 for (const [index, step] of steps.entries()) await run(step, index);
 clearInterval(beats);
-emit('done', { lost, refusals, slots });
+emit('done', { lost, refusals, slots, steps: stepReports });
 await transport.shutdown(1000);
 process.exit(0);

@@ -1,6 +1,7 @@
 import type { BusinessRequest, ClientRequest } from '../../proto/gen/message.ts';
 import type { UpstreamResponse } from '../../proto/gen/upstream.ts';
-import { decodeBusinessRequest, encodeResponseBody, encodeSuccessBody, safeNumber } from '../protocol/codec.ts';
+import { decodeBusinessRequest } from '../protocol/client-request.ts';
+import { encodeResponseBody, encodeSuccessBody, safeNumber } from '../protocol/codec.ts';
 import { ErrorCode, errorCodeName } from '../protocol/error-codes.ts';
 import type { AdmitOutcome, Outcome } from '../session/effect.ts';
 import type { ZoneOutcome } from '../upstream/router.ts';
@@ -33,10 +34,13 @@ export function handleBusiness(context: HandlerContext, connection: ClientConnec
   }
   const call = { connection, sessionId: connection.sessionId, msgId, clientSeq, startedMs: context.clock.nowMs() };
   const session = context.sessions.session(connection.sessionId);
-  // What is no request takes nothing of what requests share, so it is looked at first.
+  const isNew = session !== undefined && clientSeq > session.maxClientSeq;
+  // What is no request takes nothing of what requests share, so it is looked at first, unless most are refused anyway.
+  const { shedding } = context.protector;
+  if (shedding && isNew && !mayEnter(context, call, request)) return;
   const business = decodePayload(context, connection, request);
   if (business === undefined) return;
-  if (session !== undefined && clientSeq > session.maxClientSeq && !mayEnter(context, call, request)) return;
+  if (!shedding && isNew && !mayEnter(context, call, request)) return;
   context.shard.submit(
     { kind: 'admit', sessionId: call.sessionId, binding: connection.binding, clientSeq, msgId },
     (outcome) => admitted(context, call, request, business, outcome),

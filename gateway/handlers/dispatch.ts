@@ -1,7 +1,7 @@
 import { type ClientRequest, RequestType } from '../../proto/gen/message.ts';
 import { errorMessage } from '../lib/errors.ts';
 import { rateExceeded } from '../overload/client-rates.ts';
-import { decodeClientRequest } from '../protocol/codec.ts';
+import { decodeClientRequest } from '../protocol/client-request.ts';
 import { ErrorCode } from '../protocol/error-codes.ts';
 import type { CloseCause, ConnectionId, PeerInfo, TransportListener } from '../transport/transport.ts';
 import { handleAck } from './ack.ts';

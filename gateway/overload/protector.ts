@@ -106,6 +106,11 @@ export class OverloadProtector {
     return this.#connections;
   }
 
+  /** Much is refused now: a refusal should cost as little as it can. */
+  get shedding(): boolean {
+    return this.state === 'shed' || this.state === 'protect';
+  }
+
   /** Requests that wait for this zone. */
   zoneInFlight(zoneId: string): number {
     return this.#slots.inFlightOf(zoneId);
@@ -178,14 +183,10 @@ export class OverloadProtector {
   admit(nowMs: number, kind: AdmissionKind, zoneId?: string): Decision {
     const rule = admissionRules[kind];
     if (!this.#limits.enabled) {
-      if (rule.counted) {
-        this.#window.add(nowMs);
-      }
+      if (rule.counted) this.#window.add(nowMs);
       return admitted;
     }
-    if (nowMs - this.#refreshedMs >= refreshMs) {
-      this.#refresh(nowMs);
-    }
+    if (nowMs - this.#refreshedMs >= refreshMs) this.#refresh(nowMs);
     const reason = this.#refusal(nowMs, kind, rule, zoneId);
     if (reason !== undefined) {
       return this.#reject(nowMs, kind, rule, reason);

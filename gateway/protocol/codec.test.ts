@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { BusinessResponse, Error as ErrorMessage, PushType, ServerPush } from '../../proto/gen/message.ts';
+import { decodeClientRequest } from './client-request.ts';
 import {
-  decodeClientRequest,
   encodeErrorBody,
   encodePushBody,
   encodePushHead,
@@ -59,6 +59,21 @@ describe('push encoding', () => {
     expect(ErrorMessage.decode(push.payload)).toMatchObject({ code: 1002, message: 'full', retryAfterMs: 250 });
     expect(ServerPush.decode(heartbeatResponseBody).type).toBe(PushType.PUSH_HEARTBEAT_RESPONSE);
   });
+});
+
+it('writes every error as the generated encoder does', () => {
+  const error = fc.record({
+    code: fc.constantFrom(0, 1001, 1002, 2009, 4003),
+    message: fc.oneof(fc.constantFrom('', 'max_qps', 'é'), fc.string({ maxLength: 100 })),
+    retryAfterMs: fc.oneof(fc.constant(0), fc.nat(100_000)),
+    redirect: fc.constantFrom('', 'b:8453'),
+  });
+  fc.assert(
+    fc.property(error, (given) => {
+      const { type, payload } = ServerPush.decode(encodeErrorBody(given));
+      expect([type, ErrorMessage.decode(payload)]).toEqual([PushType.PUSH_ERROR, ErrorMessage.fromPartial(given)]);
+    }),
+  );
 });
 
 describe('client frames', () => {

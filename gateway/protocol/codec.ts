@@ -1,8 +1,6 @@
 import {
   AckRequest,
-  BusinessRequest,
   BusinessResponse,
-  ClientRequest,
   Error as ErrorMessage,
   Goaway,
   PushType,
@@ -18,11 +16,6 @@ const payloadTag = 0x22;
 const headersTag = 0x2a;
 const emptyPayload = new Uint8Array(0);
 const utf8 = new TextEncoder();
-
-/** Decodes one client frame. @throws whatever the protobuf reader throws on bytes that are no ClientRequest. */
-export function decodeClientRequest(frame: Uint8Array): ClientRequest {
-  return ClientRequest.decode(frame);
-}
 
 /**
  * Fields msg_id and seq_id of a ServerPush. A frame is this head followed by a body, so that one body can be shared by
@@ -130,8 +123,44 @@ export function encodeResponseBody(response: ResponseFields): Uint8Array {
   return encodePushBody(PushType.PUSH_BUSINESS_RESPONSE, payload, response.headers);
 }
 
+/** Written in one piece where it can be: a gateway under overload sends more of these than of anything else. */
 export function encodeErrorBody(error: ErrorFields): Uint8Array {
+  const { code, message, retryAfterMs = 0, redirect = '' } = error;
+  if (redirect === '' && message.length < 64 && isAscii(message))
+    return encodePlainErrorBody(code, message, retryAfterMs);
   return encodePushBody(PushType.PUSH_ERROR, ErrorMessage.encode(errorOf(error)).finish());
+}
+
+function isAscii(text: string): boolean {
+  for (let i = 0; i < text.length; i += 1) if (text.charCodeAt(i) > 0x7f) return false;
+  return true;
+}
+
+function encodePlainErrorBody(code: number, message: string, retryAfterMs: number): Uint8Array {
+  const codeLength = code === 0 ? 0 : 1 + varintLength(code);
+  const messageLength = message === '' ? 0 : 2 + message.length;
+  const retryLength = retryAfterMs === 0 ? 0 : 1 + varintLength(retryAfterMs);
+  const length = codeLength + messageLength + retryLength;
+  if (length === 0) return encodePushBody(PushType.PUSH_ERROR, emptyPayload);
+  const body = Buffer.allocUnsafe(3 + varintLength(length) + length);
+  body[0] = pushTypeTag;
+  body[1] = PushType.PUSH_ERROR;
+  body[2] = payloadTag;
+  let at = writeVarint(body, 3, length);
+  if (code !== 0) {
+    body[at] = 0x08;
+    at = writeVarint(body, at + 1, code);
+  }
+  if (message !== '') {
+    body[at] = 0x12;
+    body[at + 1] = message.length;
+    at += 2 + body.write(message, at + 2, 'latin1');
+  }
+  if (retryAfterMs !== 0) {
+    body[at] = 0x18;
+    writeVarint(body, at + 1, retryAfterMs);
+  }
+  return body;
 }
 
 export function encodeStartResponseBody(response: Partial<StartResponse>): Uint8Array {
@@ -148,7 +177,6 @@ export function encodeGoawayBody(goaway: Goaway): Uint8Array {
 export const heartbeatResponseBody: Uint8Array = encodePushBody(PushType.PUSH_HEARTBEAT_RESPONSE, emptyPayload);
 
 export const decodeStartRequest = (payload: Uint8Array): StartRequest => StartRequest.decode(payload);
-export const decodeBusinessRequest = (payload: Uint8Array): BusinessRequest => BusinessRequest.decode(payload);
 export const decodeAckRequest = (payload: Uint8Array): AckRequest => AckRequest.decode(payload);
 
 /** A uint64 of the wire as a number. @returns undefined above 2^53 - 1, which no honest counter reaches. */

@@ -42,6 +42,7 @@ const frequent: fc.Arbitrary<Command>[] = [
   fc.record({ kind: kind('detach'), ...binding }),
   fc.record({ kind: kind('withdraw'), sessionId: text, clientSeq: number }),
 ];
+const members = { group: text, openids: fc.array(text), sessionIds: fc.array(text) };
 const rare: fc.Arbitrary<Command>[] = [
   fc.record({ kind: kind('configure'), limits }),
   fc.record(
@@ -65,10 +66,19 @@ const rare: fc.Arbitrary<Command>[] = [
   }),
   fc.record({ kind: kind('unregister-zone'), zoneId: text, address: text, instanceId: text }),
   fc.record({ kind: kind('set-zones'), revision: number, zones: fc.array(zone) }),
+  fc.record({ kind: fc.constantFrom('join-group' as const, 'leave-group' as const), ...members }),
+  fc.record({ kind: kind('push-group'), identity, body: bytes, ttlMs: number, group: text }),
 ];
 const commands = fc.array(fc.oneof(...frequent, ...rare), { maxLength: 12 });
 
 describe('encodeCommands', () => {
+  it('writes what needs no groups in the format of the release before, and groups in the next', () => {
+    const tick: Command = { kind: 'tick', timeMs: 1 };
+    const join: Command = { kind: 'join-group', group: 'room', openids: ['ann'], sessionIds: [] };
+    expect(encodeCommands([tick])[0]).toBe(1);
+    expect(encodeCommands([tick, join])[0]).toBe(2);
+  });
+
   it('gives every command back as it was', () => {
     fc.assert(
       fc.property(commands, (batch) => {
@@ -133,6 +143,7 @@ function filledMachine(): SessionMachine {
     apply({ ...push, identity: { kind: 'id', pushId: `p-${n}` }, bindClientSeq: 0, order: 'immediate' });
     apply({ ...push, identity: { kind: 'producer', producerId: 'q', number: n }, bindClientSeq: 1, order: 'after' });
   }
+  apply({ kind: 'join-group', group: 'room', openids: ['user-5'], sessionIds: ['s-6'] });
   apply({ kind: 'detach', sessionId: 's-3', binding: 1 });
   apply({ kind: 'close', sessionId: 's-4', code: 4006, reason: 'kicked' });
   apply({ kind: 'tick', timeMs: 10 });

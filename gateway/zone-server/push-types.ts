@@ -49,6 +49,13 @@ export interface PushResult {
   readonly level: PushLevelName;
 }
 
+/** What one pair of a fleet did. */
+export interface PairResult {
+  readonly pairId: string;
+  readonly matched: number;
+  readonly accepted: number;
+}
+
 export interface BroadcastResult {
   readonly pushId: string;
   /** Sessions it was meant for. */
@@ -57,6 +64,8 @@ export interface BroadcastResult {
   readonly accepted: number;
   readonly epoch: number;
   readonly level: PushLevelName;
+  /** Of each pair; empty when there is no fleet. */
+  readonly pairs: readonly PairResult[];
 }
 
 const levels: Readonly<Record<PushLevelName, PushLevel>> = {
@@ -134,12 +143,20 @@ export function broadcastResult(pushId: string, response: BroadcastPushResponse)
     accepted,
     epoch: Number(response.epoch),
     level: levelNames.get(response.level) ?? 'queued',
+    pairs: response.pairs,
   };
 }
 
 function refusal(pushId: string, response: UnicastPushResponse | BroadcastPushResponse): PushError {
-  const { message = 'the gateway refused it', retryAfterMs = 0 } = response.error ?? {};
+  const failed = 'pairs' in response ? failedPairs(response) : '';
+  const { message = failed || 'the gateway refused it', retryAfterMs = 0 } = response.error ?? {};
   return new PushError(failures.get(response.status) ?? 'unknown', pushId, message, retryAfterMs);
+}
+
+/** Which pairs of a fleet did not take a broadcast; the others did. */
+function failedPairs({ pairs }: BroadcastPushResponse): string {
+  const failed = pairs.filter(({ status }) => status !== PushStatus.PUSH_STATUS_OK);
+  return failed.map(({ pairId, status }) => `${pairId}: ${failures.get(status) ?? 'unknown'}`).join(', ');
 }
 
 function bytesOf(data: Uint8Array | string): Buffer {

@@ -3,6 +3,7 @@ import { type ChannelCredentials, credentials, Metadata, Server, ServerCredentia
 import { HealthImplementation } from 'grpc-health-check';
 import {
   type BroadcastPushResponse,
+  type GroupMembersResponse,
   type UnicastPushResponse,
   UpstreamServiceService,
 } from '../../proto/gen/upstream.ts';
@@ -12,6 +13,16 @@ import { type Logger, silentLogger } from '../lib/log.ts';
 import type { AnswerMemoryLimits } from './answer-memory.ts';
 import { ZoneListenError, ZoneOptionsError } from './errors.ts';
 import { GatewayDirectory } from './gateway-directory.ts';
+import {
+  type GroupChange,
+  type GroupMembers,
+  type GroupPushOptions,
+  groupChange,
+  groupPushRequest,
+  membersRequest,
+  type Presence,
+  presenceOf,
+} from './group-types.ts';
 import { PushProducer, type PushProducerOptions } from './push-producer.ts';
 import {
   type BroadcastOptions,
@@ -28,8 +39,10 @@ import { Registrar } from './registrar.ts';
 import { UnaryPusher } from './unary-pusher.ts';
 import { UpstreamService } from './upstream-service.ts';
 import type { ZoneHandler } from './zone-handler.ts';
+import { checkOptions } from './zone-options.ts';
 
 export { PushError, type PushFailure, ZoneListenError, ZoneOptionsError } from './errors.ts';
+export type { GroupChange, GroupMembers, GroupPushOptions, Presence, UserPresence } from './group-types.ts';
 export type { PushProducer, PushProducerOptions } from './push-producer.ts';
 export type {
   BroadcastOptions,
@@ -171,6 +184,51 @@ export class ZoneServer {
     );
   }
 
+  /** Pushes to the sessions of a group, as one. @throws PushError */
+  pushGroup(group: string, data: Uint8Array | string, options: GroupPushOptions = {}): Promise<BroadcastResult> {
+    const pushId = options.pushId ?? this.#newId();
+    const request = groupPushRequest(group, data, options, pushId);
+    return this.#pusher.send(
+      pushId,
+      options.level === 'acked',
+      (client, deadline, callback) => client.groupPush(request, new Metadata(), { deadline }, callback),
+      (response: BroadcastPushResponse) => broadcastResult(pushId, response),
+    );
+  }
+
+  /** Puts sessions into a group, wherever they are; a session that ends leaves its groups. @throws PushError */
+  joinGroup(group: string, members: GroupMembers): Promise<GroupChange> {
+    const request = membersRequest(group, members);
+    return this.#pusher.send(
+      group,
+      false,
+      (client, deadline, callback) => client.joinGroup(request, new Metadata(), { deadline }, callback),
+      (response: GroupMembersResponse) => groupChange(group, response),
+    );
+  }
+
+  /** Takes sessions out of a group. @throws PushError */
+  leaveGroup(group: string, members: GroupMembers): Promise<GroupChange> {
+    const request = membersRequest(group, members);
+    return this.#pusher.send(
+      group,
+      false,
+      (client, deadline, callback) => client.leaveGroup(request, new Metadata(), { deadline }, callback),
+      (response: GroupMembersResponse) => groupChange(group, response),
+    );
+  }
+
+  /** Which of these users have a session, and where. @throws PushError */
+  presence(openids: readonly string[]): Promise<Presence> {
+    const request = { openids: [...openids], counts: false };
+    return this.#pusher.send(
+      'presence',
+      false,
+      (client, deadline, callback) => client.presence(request, new Metadata(), { deadline }, callback),
+      presenceOf,
+    );
+  }
+
   /** A batched, ordered way to push a lot; close it when it is no longer used. */
   openProducer(options: PushProducerOptions = {}): PushProducer {
     const surroundings = {
@@ -229,26 +287,5 @@ export class ZoneServer {
         resolve();
       });
     });
-  }
-}
-
-function checkOptions(options: ZoneServerOptions): void {
-  const { zoneId, address, advertiseAddress, gateways, weight = 1 } = options;
-  if (!/^\d{3}$/.test(zoneId) || zoneId === '000') {
-    throw new ZoneOptionsError(`zoneId: ${JSON.stringify(zoneId)}: expected 001 to 999`);
-  }
-  const listen = parseAddress(address);
-  if (listen === undefined) throw new ZoneOptionsError(`address: ${JSON.stringify(address)}: expected host:port`);
-  const everywhere = listen.host === '' || listen.host === '0.0.0.0' || listen.host === '::';
-  if (everywhere && advertiseAddress === undefined) {
-    throw new ZoneOptionsError(`advertiseAddress: expected host:port, because ${address} names no host`);
-  }
-  for (const gateway of gateways) {
-    if (parseAddress(gateway) === undefined) {
-      throw new ZoneOptionsError(`gateways: ${JSON.stringify(gateway)}: expected host:port`);
-    }
-  }
-  if (!Number.isInteger(weight) || weight < 1 || weight > 1_000) {
-    throw new ZoneOptionsError(`weight: ${weight}: expected 1 to 1000`);
   }
 }

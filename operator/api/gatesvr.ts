@@ -242,8 +242,12 @@ export interface GateSvrSpecDirectory {
 }
 
 export interface GateSvrSpecDirectoryRedis {
-  /** HOST:PORT of Redis. */
-  readonly address: string;
+  /** How the Redis is run. */
+  readonly mode: 'standalone' | 'sentinel' | 'cluster';
+  /** HOST:PORT of the server, of the Sentinels, or of some nodes of the cluster. */
+  readonly addresses: readonly string[];
+  /** What the Sentinels call it. */
+  readonly masterName: string;
   /** Speak TLS with it. */
   readonly tls: boolean;
   /** Number of the database. */
@@ -252,6 +256,8 @@ export interface GateSvrSpecDirectoryRedis {
   readonly username?: string;
   /** Where the password is. */
   readonly passwordSecret?: GateSvrSpecDirectoryRedisPasswordSecret;
+  /** What its keys begin with. A name of its own for each GateSvr when it is not given. */
+  readonly prefix?: string;
 }
 
 export interface GateSvrSpecDirectoryRedisPasswordSecret {

@@ -26,19 +26,20 @@ export function certificateRequests(gateSvr: GateSvr): CertificateRequest[] {
     `${service}.${namespace}.svc`,
     `${service}.${namespace}.svc.cluster.local`,
   ];
+  // Every pod of the fleet has a name of its own below the Service of peers.
+  const pods = inCluster(`*.${names.peers}`).slice(2);
   const gateway: CertificateRequest = {
     secretName: names.gatewayTls,
     // Not the bare name: a GateSvr may be named like a role.
     commonName: `${name}-gateway`,
-    // Every pod of the fleet has a name of its own below the Service of peers.
-    dnsNames: [...inCluster(`*.${names.peers}`).slice(2), ...inCluster(names.upstream)],
+    dnsNames: [...pods, ...inCluster(names.upstream)],
     uris: [roleUri('peer')],
     ...both,
   };
   const clients: CertificateRequest = {
     secretName: names.clientTls,
     commonName: names.quic,
-    dnsNames: [...inCluster(names.quic), 'localhost', ...advertisedHosts(gateSvr)],
+    dnsNames: [...inCluster(names.quic), ...pods, 'localhost', ...advertisedHosts(gateSvr)],
     uris: [],
     server: true,
     client: false,

@@ -42,6 +42,7 @@ describe('the objects of a GateSvr', () => {
     expect(named).toEqual([
       config,
       'ConfigMap shop-limits',
+      'ConfigMap shop-fleet',
       'Service shop-quic',
       'Service shop-upstream',
       'Service shop-peers',

@@ -2,6 +2,7 @@ import type { GateSvr } from '../api/gatesvr.ts';
 import type { KubeObject } from '../kube-api.ts';
 import { disruptionBudget, networkPolicy, pairAccess } from './access.ts';
 import { issuedCertificates } from './cert-manager.ts';
+import { fleetMap } from './fleet-map.ts';
 import { configMap, limitsConfigMap } from './gateway-config.ts';
 import {
   type DesiredObject,
@@ -27,6 +28,7 @@ export function desiredObjects(gateSvr: GateSvr, inputs: DesiredInputs): KubeObj
   return [
     configMap(gateSvr),
     limitsConfigMap(gateSvr),
+    fleetMap(gateSvr, inputs.drainingPairs ?? []),
     ...issuedCertificates(gateSvr),
     ...services(gateSvr),
     ...(gateSvr.spec.networkPolicy.enabled ? [networkPolicy(gateSvr)] : []),

@@ -11,12 +11,15 @@ export const paths = {
   pair: '/etc/gatesvr/pair',
   auth: '/etc/gatesvr/auth',
   redis: '/etc/gatesvr/redis',
+  fleet: '/etc/gatesvr/fleet',
 } as const;
 
 export const configFileName = 'gatesvr.yaml';
+export const fleetMapFileName = 'fleet-map.json';
 
 /** What every gateway of the fleet reads: keys of docs/configuration.md. What differs from pod to pod comes by flags. */
-function gatewayConfig({ spec }: GateSvr): object {
+function gatewayConfig(gateSvr: GateSvr): object {
+  const { spec } = gateSvr;
   const { session, failover, replication, update } = spec;
   return {
     server: {
@@ -45,6 +48,8 @@ function gatewayConfig({ spec }: GateSvr): object {
     },
     upstream: { zone_count: spec.zoneCount },
     auth: authConfig(spec.auth),
+    fleet: { map_file: `${paths.fleet}/${fleetMapFileName}` },
+    ...directoryConfig(gateSvr),
     backup: {
       enabled: true,
       arbiter: 'kubernetes',
@@ -57,6 +62,27 @@ function gatewayConfig({ spec }: GateSvr): object {
       },
       // The operator decides first.
       kubernetes: { reset_after: `${2 * durationMs(failover.resetAfter)}ms` },
+    },
+  };
+}
+
+function directoryConfig({ metadata, spec: { directory } }: GateSvr): object {
+  const { redis } = directory;
+  if (redis === undefined) return {};
+  const ownPrefix = `${metadata.name}-${hashOf([metadata.namespace, metadata.name]).slice(0, 8)}`;
+  return {
+    directory: {
+      kind: 'redis',
+      redis: {
+        mode: redis.mode,
+        addrs: redis.addresses,
+        master_name: redis.masterName,
+        tls: redis.tls,
+        db: redis.database,
+        prefix: redis.prefix ?? ownPrefix,
+        ...(redis.username === undefined ? {} : { username: redis.username }),
+        ...(redis.passwordSecret === undefined ? {} : { password_file: `${paths.redis}/password` }),
+      },
     },
   };
 }

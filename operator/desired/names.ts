@@ -35,6 +35,7 @@ export function namesOf({ metadata: { name } }: GateSvr) {
     peers: `${name}-peers`,
     /** Limits that change while gateways run. */
     limits: `${name}-limits`,
+    fleet: `${name}-fleet`,
     pairSecret: `${name}-pair`,
     authority: `${name}-ca`,
     /** Certificate of the gateways towards each other, zones and the operator. */

@@ -1,5 +1,6 @@
 import type { GateSvr } from '../api/gatesvr.ts';
 import { durationMs } from '../lib/duration.ts';
+import { advertisedAddress } from './fleet-map.ts';
 import { configFileName, configMap, paths } from './gateway-config.ts';
 import { hashOf, type MemberName, namesOf, podHost, ports, selectorLabels, templateHashKey } from './names.ts';
 import { overlaid } from './overlay.ts';
@@ -8,6 +9,8 @@ import { overlaid } from './overlay.ts';
 export interface DesiredInputs {
   /** Image of gateways when the GateSvr names none: of the operator's own version. */
   readonly defaultImage: string;
+  /** Pairs beyond `spec.pairs` that still have sessions; gateways hear of them as leaving. */
+  readonly drainingPairs?: readonly number[];
 }
 
 /** Of the image's user. */
@@ -169,7 +172,8 @@ function args(gateSvr: GateSvr, index: number, member: MemberName): string[] {
     `--backup-kubernetes-lease-name=${namesOf(gateSvr).pair(index)}`,
     '--backup-kubernetes-namespace=$(POD_NAMESPACE)',
     '--backup-kubernetes-pod-uid=$(POD_UID)',
-    ...(advertise === undefined ? [] : [`--advertise-addr=${advertise.replaceAll('{pair}', String(index))}`]),
+    `--fleet-pair-id=p${index}`,
+    ...(advertise === undefined ? [] : [`--advertise-addr=${advertisedAddress(advertise, index)}`]),
   ];
 }
 
@@ -187,14 +191,16 @@ function environment(gateSvr: GateSvr): object[] {
   return [...own, ...added];
 }
 
-type VolumeName = 'config' | 'tls' | 'quic-tls' | 'pair' | 'auth';
+type VolumeName = 'config' | 'fleet' | 'tls' | 'quic-tls' | 'pair' | 'auth' | 'redis';
 
 const mountPaths: Readonly<Record<VolumeName, string>> = {
   config: paths.config,
+  fleet: paths.fleet,
   tls: paths.grpcTls,
   'quic-tls': paths.quicTls,
   pair: paths.pair,
   auth: paths.auth,
+  redis: paths.redis,
 };
 
 interface Volume {
@@ -204,30 +210,26 @@ interface Volume {
 
 function volumes(gateSvr: GateSvr, configName: string): Volume[] {
   const names = namesOf(gateSvr);
-  const { quic, auth } = gateSvr.spec;
+  const { quic, auth, directory } = gateSvr.spec;
   const secret = (name: VolumeName, secretName: string, items?: object[]) => ({
     name,
     secret: { secretName, defaultMode: secretMode, ...(items === undefined ? {} : { items }) },
   });
+  const fromConfigMap = (name: VolumeName, configMapName: string, items?: object[]) => ({
+    name,
+    configMap: { name: configMapName, defaultMode: secretMode, ...(items === undefined ? {} : { items }) },
+  });
+  const password = directory.redis?.passwordSecret;
   const hmac = auth.mode === 'hmac' ? auth.hmac?.secret : undefined;
   const jwks = auth.mode === 'jwt' ? auth.jwt?.jwksConfigMap : undefined;
   return [
-    { name: 'config', configMap: { name: configName, defaultMode: secretMode } },
+    fromConfigMap('config', configName),
+    fromConfigMap('fleet', names.fleet),
     secret('tls', names.gatewayTls),
     secret('quic-tls', quic.tlsSecret?.name ?? names.clientTls),
     secret('pair', names.pairSecret, [{ key: 'secret', path: 'secret' }]),
     ...(hmac === undefined ? [] : [secret('auth', hmac.name, [{ key: hmac.key, path: 'secret' }])]),
-    ...(jwks === undefined
-      ? []
-      : [
-          {
-            name: 'auth' as const,
-            configMap: {
-              name: jwks.name,
-              defaultMode: secretMode,
-              items: [{ key: jwks.key, path: 'jwks.json' }],
-            },
-          },
-        ]),
+    ...(jwks === undefined ? [] : [fromConfigMap('auth', jwks.name, [{ key: jwks.key, path: 'jwks.json' }])]),
+    ...(password === undefined ? [] : [secret('redis', password.name, [{ key: password.key, path: 'password' }])]),
   ];
 }

@@ -11,14 +11,19 @@ export const anyGateSvr = fc
     mode: fc.constantFrom('none' as const, 'hmac' as const, 'jwt' as const, 'grpc' as const),
     antiAffinity: fc.constantFrom('Preferred' as const, 'Required' as const),
     ownCertificate: fc.boolean(),
+    redis: fc.constantFrom('none' as const, 'standalone' as const, 'sentinel' as const),
   })
-  .map(({ name, pairs, serviceType, mode, antiAffinity, ownCertificate }) =>
+  .map(({ name, pairs, serviceType, mode, antiAffinity, ownCertificate, redis }) =>
     gateSvrOf(
       { name },
       {
         pairs,
         quic: { serviceType, ...(ownCertificate ? { tlsSecret: { name: 'mine' } } : {}) },
         scheduling: { antiAffinity },
+        directory:
+          redis === 'none'
+            ? {}
+            : { redis: { mode: redis, addresses: ['redis:6379'], passwordSecret: { name: 'redis', key: 'password' } } },
         auth: {
           mode,
           ...(mode === 'hmac' ? { hmac: { secret: { name: 'tokens', key: 'hmac' } } } : {}),

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import type { Command, PushIdentity } from '../../session/command.ts';
+import type { Command, PushGroupCommand, PushIdentity } from '../../session/command.ts';
 import type { ReferenceShard } from './reference-shard.ts';
 import type { RefSession } from './reference-state.ts';
 
@@ -26,26 +26,27 @@ export function drawCommand(reference: ReferenceShard, [kind, a, b, c]: Draw, ne
   if (kind < 28) return drawStart(session, a, b, c, newSessionId);
   if (kind < 32) return { kind: 'confirm', sessionId, binding: session.binding - (b % 2) };
   if (kind < 37) return { kind: 'detach', sessionId, binding: session.binding - (b % 4 === 0 ? 1 : 0) };
-  if (kind < 54) {
+  if (kind < 52) {
     return { kind: 'admit', sessionId, binding: session.binding - (c % 15 === 0 ? 1 : 0), clientSeq, msgId: c };
   }
-  if (kind < 57) return { kind: 'withdraw', sessionId, clientSeq };
-  if (kind < 68) {
+  if (kind < 55) return { kind: 'withdraw', sessionId, clientSeq };
+  if (kind < 65) {
     const zone = c % 2 === 0 ? { zoneId: '001' } : {};
     return { kind: 'answer', sessionId, clientSeq, body, overflowBody: new Uint8Array(2), ...zone };
   }
-  if (kind < 84) {
+  if (kind < 82) {
     const order = c % 3 === 0 ? 'before' : c % 3 === 1 ? 'after' : 'immediate';
     const to = a % 2 === 0 ? { openid: openids[a % 5] ?? 'eve', sessionId: '' } : { openid: '', sessionId };
     return { kind: 'push', identity, body, bindClientSeq: clientSeq, order, ttlMs, ...to };
   }
-  if (kind < 87) {
+  if (kind < 90) return drawOfGroup(kind, sessionId, a, b, { identity, body, ttlMs });
+  if (kind < 92) {
     const zoneIds = b % 2 === 0 ? [] : ['001'];
     const to = c % 2 === 0 ? [] : openids.slice(0, c % 4);
     return { kind: 'broadcast', identity, body, ttlMs, zoneIds, openids: to };
   }
-  if (kind < 96) return { kind: 'ack', sessionId, upTo: session.acked + (b % 5) };
-  if (kind < 98) return { kind: 'close', sessionId, code: b % 2 === 0 ? 0 : 4006, reason: 'test' };
+  if (kind < 97) return { kind: 'ack', sessionId, upTo: session.acked + (b % 5) };
+  if (kind < 99) return { kind: 'close', sessionId, code: b % 2 === 0 ? 0 : 4006, reason: 'test' };
   return { kind: 'promote', epoch: reference.epoch + (b % 5 === 0 ? 0 : 1), history: 'h' };
 }
 
@@ -73,6 +74,19 @@ function drawStart(
     ...(withToken ? { token: { sessionId: session.id, binding } } : {}),
     ...(c % 4 === 0 ? {} : { place: { sessionId: session.id, epoch: a % 9, receivedSeqId: received } }),
   };
+}
+
+function drawOfGroup(
+  kind: number,
+  sessionId: string,
+  a: number,
+  b: number,
+  push: Pick<PushGroupCommand, 'identity' | 'body' | 'ttlMs'>,
+): Command {
+  const group = `g${b % 3}`;
+  if (kind < 85) return { kind: 'push-group', group, ...push };
+  const members = { openids: a % 2 === 0 ? openids.slice(0, a % 5) : [], sessionIds: b % 2 === 0 ? [sessionId] : [] };
+  return { kind: kind < 88 ? 'join-group' : 'leave-group', group, ...members };
 }
 
 function drawIdentity(b: number, c: number): PushIdentity {

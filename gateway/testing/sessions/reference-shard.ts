@@ -2,8 +2,10 @@ import type {
   AdmitCommand,
   AnswerCommand,
   BroadcastCommand,
+  ChangeGroupCommand,
   Command,
   PushCommand,
+  PushGroupCommand,
   PushIdentity,
 } from '../../session/command.ts';
 import type { Outcome } from '../../session/effect.ts';
@@ -47,7 +49,17 @@ export class ReferenceShard extends ReferenceStarts {
       case 'push':
         return this.#once(command, () => this.#push(command));
       case 'broadcast':
-        return this.#once(command, () => this.#broadcast(command));
+        return this.#once(command, () => this.#broadcast(command, this.#matching(command)));
+      case 'push-group':
+        return this.#once(command, () => {
+          return this.#broadcast(
+            command,
+            this.sessions.filter(({ groups }) => groups.has(command.group)),
+          );
+        });
+      case 'join-group':
+      case 'leave-group':
+        return this.#changeGroup(command);
       case 'ack':
         return this.#ack(command.sessionId, command.upTo);
       case 'close':
@@ -120,7 +132,9 @@ export class ReferenceShard extends ReferenceStarts {
     for (const held of bound) if (held.command.order === 'after') this.#release(session, held);
   }
 
-  #once({ kind, identity }: PushCommand | BroadcastCommand, first: () => Outcome): object {
+  #once(command: PushCommand | BroadcastCommand | PushGroupCommand, first: () => Outcome): object {
+    const { identity } = command;
+    const kind = command.kind === 'push' ? 'push' : 'broadcast';
     if (identity.kind === 'none') return first();
     const key = identity.kind === 'id' ? `id ${identity.pushId}` : `number ${identity.producerId} ${identity.number}`;
     const known = this.#answers.get(key);
@@ -177,15 +191,32 @@ export class ReferenceShard extends ReferenceStarts {
     }
   }
 
-  #broadcast(command: BroadcastCommand): Outcome {
-    const { body, zoneIds, openids, ttlMs } = command;
-    const answer = (status: string, matched: number, accepted: number) =>
-      ({ kind: 'broadcast', status, matched, accepted, repeated: false }) as Outcome;
-    if (body.length > this.limits.queueBytesMax) return answer('too-large', 0, 0);
-    const matched = this.sessions.filter(
+  #changeGroup({ kind, group, openids, sessionIds }: ChangeGroupCommand): object {
+    const named = (one: RefSession) => openids.includes(one.openid) || sessionIds.includes(one.id);
+    const chosen = this.sessions.filter((one) => named(one) && one.groups.has(group) === (kind === 'leave-group'));
+    for (const { groups } of chosen) {
+      if (kind === 'join-group') groups.add(group);
+      else groups.delete(group);
+    }
+    const isHere = (name: string) => this.sessions.some(({ openid, id }) => openid === name || id === name);
+    return {
+      kind: 'members',
+      changed: chosen.length,
+      missing: [...openids, ...sessionIds].filter((name) => !isHere(name)),
+    };
+  }
+
+  #matching({ zoneIds, openids }: BroadcastCommand): RefSession[] {
+    return this.sessions.filter(
       ({ zoneId, openid }) =>
         (zoneIds.length === 0 || zoneIds.includes(zoneId)) && (openids.length === 0 || openids.includes(openid)),
     );
+  }
+
+  #broadcast({ body, ttlMs }: BroadcastCommand | PushGroupCommand, matched: readonly RefSession[]): Outcome {
+    const answer = (status: string, matched: number, accepted: number) =>
+      ({ kind: 'broadcast', status, matched, accepted, repeated: false }) as Outcome;
+    if (body.length > this.limits.queueBytesMax) return answer('too-large', 0, 0);
     if (this.totalBytes() + matched.length * body.length > this.limits.totalQueueBytesMax) {
       return answer('overloaded', 0, 0);
     }

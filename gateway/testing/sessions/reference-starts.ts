@@ -64,6 +64,7 @@ export class ReferenceStarts extends ReferenceState {
       max: 0,
       requests: new Map(),
       held: [],
+      groups: new Set(),
       ends: [],
     });
     return { kind: 'started', sessionId: id, binding: 1, resumed: false, nextSeqId: 1, maxClientSeq: 0 };

@@ -29,6 +29,7 @@ export interface RefSession {
   max: number;
   requests: Map<number, 'open' | 'answered' | 'returned'>;
   held: RefHeld[];
+  groups: Set<string>;
   ends: { epoch: number; end: number }[];
 }
 
