@@ -5,7 +5,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     root: join(import.meta.dirname, '../..'),
-    include: ['e2e/cluster/**/*.test.ts', '{operator,gateway,crds,charts}/**/*.cluster.test.ts'],
+    include: ['e2e/cluster/**/*.test.ts', '{operator,gateway,crds,charts,e2e/operator}/**/*.cluster.test.ts'],
     pool: 'forks',
     fileParallelism: false,
     testTimeout: 180_000,
