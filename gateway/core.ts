@@ -10,6 +10,7 @@ import { createFleet } from './fleet.ts';
 import { ConnectionTable } from './handlers/connection.ts';
 import type { HandlerContext, HandlerSettings, ResumeTokens, ShardPort } from './handlers/context.ts';
 import { performEffect } from './handlers/effects.ts';
+import { ParkedStarts } from './handlers/parked-starts.ts';
 import { PushWaiters } from './handlers/push-waiters.ts';
 import { leaveBlocked, stepDown } from './handlers/step-down.ts';
 import { Turn } from './handlers/turn.ts';
@@ -35,6 +36,8 @@ import { UpstreamRouter } from './upstream/router.ts';
 /** Of a pair that is in no fleet. */
 const loneShardId = 's0';
 const keyBytes = 32;
+
+const schedule = (delayMs: number, run: () => void): void => void setTimeout(run, delayMs).unref();
 
 export interface CoreOptions {
   readonly config: Config;
@@ -90,6 +93,7 @@ export function createCore(options: CoreOptions): GatewayCore {
     tokens: resumeTokens([tokenKey]),
     connections: new ConnectionTable(),
     pushWaiters: new PushWaiters(),
+    parkedStarts: new ParkedStarts(schedule),
     client,
     meter,
     turn: new Turn(queueMicrotask, () => {
@@ -97,7 +101,7 @@ export function createCore(options: CoreOptions): GatewayCore {
       client.flush();
     }),
     newId: () => sessionIdOf(config.fleet.pairId, randomUUID()),
-    schedule: (delayMs, run) => setTimeout(run, delayMs).unref(),
+    schedule,
   };
   held.begin();
   return { context, client, limit: held.limit, ...(held.pair === undefined ? {} : { pair: held.pair }) };
@@ -150,6 +154,8 @@ function createShard(options: CoreOptions, context: () => HandlerContext): HeldS
       if (role === 'primary') configure(shard);
       else stepDown(context(), reason);
       context().fleet?.roleChanged();
+      // What they submit comes after the first commands of the epoch.
+      queueMicrotask(() => context().parkedStarts.release());
     },
     onBlocked: (blocked, reason) => {
       log.warn({ blocked, reason }, 'the primary is blocked, or no longer');

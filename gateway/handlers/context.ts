@@ -13,6 +13,7 @@ import type { SessionMachine } from '../session/session-machine.ts';
 import type { ConnectionWriter } from '../transport/transport.ts';
 import type { UpstreamRouter } from '../upstream/router.ts';
 import type { ConnectionTable } from './connection.ts';
+import type { ParkedStarts } from './parked-starts.ts';
 import type { PushWaiters } from './push-waiters.ts';
 import type { Turn } from './turn.ts';
 
@@ -28,6 +29,8 @@ export interface ShardPort {
   readonly serving: boolean;
   /** Where clients find the primary; empty when it is not known. */
   readonly redirect: string;
+  /** How long a client that resumes may wait here for this gateway to take over; 0 when it will not. */
+  readonly successionWaitMs: number;
   /** Where zones and administrators find the primary; empty when it is not known. */
   readonly zoneRedirect: string;
   /** Names this process start, or this start of an empty copy. */
@@ -102,6 +105,7 @@ export interface HandlerContext {
   readonly tokens: ResumeTokens;
   readonly connections: ConnectionTable;
   readonly pushWaiters: PushWaiters;
+  readonly parkedStarts: ParkedStarts;
   readonly client: ConnectionWriter;
   readonly meter: Meter;
   /** Asked for after anything was queued for clients or zones; sends it all at the end of the turn. */

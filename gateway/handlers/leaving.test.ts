@@ -89,6 +89,49 @@ describe('a client that comes back while the gateway is overloaded', () => {
   });
 });
 
+describe('a client that comes to resume at a backup', () => {
+  /** The harness' gateway as a backup that may take over within a second. */
+  function backup() {
+    const { connection, response } = gateway.start({ openid: 'alice' });
+    gateway.dispatcher.connectionClosed(connection, { origin: 'lost', code: 0, reason: '' });
+    const shard = { role: 'backup', serving: false, successionWaitMs: 1_000 };
+    const become = (change: Partial<typeof shard>) => {
+      Object.assign(shard, change);
+      for (const [name, value] of Object.entries(shard))
+        Object.defineProperty(gateway.context.shard, name, { value, configurable: true });
+    };
+    become({});
+    const { resumeToken, sessionId } = response;
+    const { connection: back, answer } = gateway.tryStart({ openid: 'alice', resumeToken, sessionId });
+    return { become, back, answer };
+  }
+
+  it('waits while the backup takes over, and is served by it', () => {
+    const { become, answer } = backup();
+    expect(answer()).toBeUndefined();
+    become({ role: 'primary', serving: true, successionWaitMs: 0 });
+    gateway.context.parkedStarts.release();
+    expect(answer()).toMatchObject({ success: true, resumed: true });
+    for (const { run } of gateway.scheduled.splice(0)) run();
+    expect(answer()).toMatchObject({ success: true, resumed: true });
+  });
+
+  it.each([
+    ['is told NOT_PRIMARY when it does not', false],
+    ['is forgotten when it is gone by then', true],
+  ])('%s', (_what, leaves) => {
+    const { back, answer } = backup();
+    if (leaves) gateway.dispatcher.connectionClosed(back, { origin: 'lost', code: 0, reason: '' });
+    for (const { run } of gateway.scheduled.splice(0)) run();
+    expect(answer()?.error?.code).toBe(leaves ? undefined : ErrorCode.ERROR_NOT_PRIMARY);
+  });
+
+  it('is not kept waiting when it logs in anew', () => {
+    backup();
+    expect(gateway.start({ openid: 'bob' }).response.error?.code).toBe(ErrorCode.ERROR_NOT_PRIMARY);
+  });
+});
+
 describe('a primary that can commit nothing', () => {
   it('sends its clients to the peer first, and keeps their sessions (rule 15)', () => {
     const { connection, response } = gateway.start({ openid: 'alice' });

@@ -47,10 +47,17 @@ export function handleStart(
   connection.phase = 'starting';
   const attempt = readStart(context, connection, request, opened);
   if (attempt === undefined) return;
-  const { start } = attempt;
+  const waitMs = attempt.start.resumeToken.length > 0 ? context.shard.successionWaitMs : 0;
+  if (waitMs === 0) return startHere(context, attempt);
+  context.parkedStarts.park(waitMs, () => {
+    if (connection.phase === 'starting') startHere(context, attempt);
+  });
+}
+
+function startHere(context: HandlerContext, attempt: StartAttempt): void {
   const elsewhere = notPrimary(context);
   if (elsewhere !== undefined) return failStart(context, attempt, elsewhere);
-  inItsPlace(context, attempt, start.openid, () => admitStart(context, attempt));
+  inItsPlace(context, attempt, attempt.start.openid, () => admitStart(context, attempt));
 }
 
 /** In a fleet a user without a session here starts where the fleet map, or the directory, has its place. */

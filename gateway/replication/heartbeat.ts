@@ -56,6 +56,11 @@ export class HeartbeatMonitor {
     return this.#refused || this.#silentMs >= this.#options.timeoutMs;
   }
 
+  /** It may be gone: its connection broke, or it is lost. */
+  get inDoubt(): boolean {
+    return this.#wasReset || this.lost;
+  }
+
   /** How long it has been lost, or was not heard of since the start; in time this process has seen pass. */
   get lostForMs(): number {
     return this.#lostForMs;

@@ -8,6 +8,9 @@ import { PeerWatch } from './peer-watch.ts';
 import type { LogIndex, ReplicatedMachine, ShardRole } from './shard.ts';
 import type { Tenure } from './tenure.ts';
 
+/** While the primary is heard, it may have handed over a moment ago. */
+const successionMs = { alive: 100, inDoubt: 1_000 };
+
 /** What one gateway of a pair holds and knows of a shard; `PairShard` decides what to do with it. */
 export abstract class PairParts<Command, Outcome, Effect, Image> {
   readonly id: string;
@@ -117,6 +120,12 @@ export abstract class PairParts<Command, Outcome, Effect, Image> {
   /** The peer's own word, as old as its last heartbeat. */
   get peer(): PeerStatus | undefined {
     return this.watch.monitor.status;
+  }
+
+  /** How long somebody who comes to resume may wait here for this gateway to take over; 0 when it will not. */
+  get successionWaitMs(): number {
+    if (this.tenure !== undefined || !this.isInSync) return 0;
+    return this.watch.monitor.inDoubt ? successionMs.inDoubt : successionMs.alive;
   }
 
   /** Where clients find the primary; '' when it is here or not known. */

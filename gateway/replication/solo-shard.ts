@@ -18,6 +18,7 @@ export class SoloShard<Command, Outcome, Effect> extends Shard<Command, Outcome,
   readonly serving = true;
   readonly redirect = '';
   readonly zoneRedirect = '';
+  readonly successionWaitMs = 0;
   readonly incarnation: string;
   readonly pushLevel = PushLevel.PUSH_LEVEL_QUEUED;
   readonly peerHeartbeatLost = false;

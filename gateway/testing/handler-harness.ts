@@ -11,6 +11,7 @@ import { ConnectionTable } from '../handlers/connection.ts';
 import type { HandlerContext } from '../handlers/context.ts';
 import { Dispatcher } from '../handlers/dispatch.ts';
 import { performEffect } from '../handlers/effects.ts';
+import { ParkedStarts } from '../handlers/parked-starts.ts';
 import { PushWaiters } from '../handlers/push-waiters.ts';
 import { Turn } from '../handlers/turn.ts';
 import { silentLogger } from '../lib/log.ts';
@@ -90,6 +91,7 @@ export class HandlerHarness {
       },
       connections: new ConnectionTable(),
       pushWaiters: new PushWaiters(),
+      parkedStarts: new ParkedStarts((delayMs, run) => this.scheduled.push({ atMs: this.nowMs + delayMs, run })),
       client,
       meter: { request: () => {}, rejected: () => {}, committed: () => {}, bytes: () => {} },
       turn: new Turn(
@@ -147,12 +149,22 @@ export class HandlerHarness {
 
   /** Connects and sends START. @returns the connection and the gateway's answer. */
   start(start: Partial<StartRequest>): { connection: number; response: StartResponse } {
+    const { connection, answer } = this.tryStart(start);
+    const response = answer();
+    if (response === undefined) throw new Error('no START response');
+    return { connection, response };
+  }
+
+  /** As `start`; the answer may come later. */
+  tryStart(start: Partial<StartRequest>): { connection: number; answer: () => StartResponse | undefined } {
     const connection = this.connect();
     const payload = Buffer.from(StartRequest.encode(StartRequest.fromPartial(start)).finish());
     this.send(connection, { msgId: 1, type: RequestType.REQUEST_START, payload });
-    const answer = this.pushes(connection).find((push) => push.type === PushType.PUSH_START_RESPONSE);
-    if (answer === undefined) throw new Error('no START response');
-    return { connection, response: StartResponse.decode(answer.payload) };
+    const answer = () => {
+      const push = this.pushes(connection).find(({ type }) => type === PushType.PUSH_START_RESPONSE);
+      return push === undefined ? undefined : StartResponse.decode(push.payload);
+    };
+    return { connection, answer };
   }
 
   pushes(connection: number): ServerPush[] {
