@@ -90,7 +90,8 @@ export class GateSvrReconciler {
     const { inputs, client } = this.#context;
     const secretsDone = await this.#applySecrets(gateSvr);
     const problems = [...secretsDone.problems, ...(await missingReferences(gateSvr, client))];
-    const desired = desiredObjects(gateSvr, inputs);
+    const drainingPairs = this.#pairIndexes(gateSvr).filter((index) => index >= gateSvr.spec.pairs);
+    const desired = desiredObjects(gateSvr, { ...inputs, drainingPairs });
     for (const object of desired) {
       signal.throwIfAborted();
       const problem = await this.#applyOne(gateSvr, object);

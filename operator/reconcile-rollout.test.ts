@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { endpointSlices, gateSvrs, leases, statefulSets } from './resources.ts';
+import type { KubeObject } from './kube-api.ts';
+import { configMaps, endpointSlices, gateSvrs, leases, statefulSets } from './resources.ts';
+import type { PairCluster } from './testing/pair-cluster.ts';
 import { epochOf, eventReasons, flipped, said, startedPair, steady } from './testing/pair-scenarios.ts';
 
 describe('a rollout', () => {
@@ -65,6 +67,13 @@ describe('a rollout', () => {
   });
 });
 
+/** "p0 active" of each pair in the fleet map that gateways read. */
+function pairsInMap({ store }: PairCluster): string[] {
+  const map = store.get<KubeObject & { data: Record<string, string> }>(configMaps, 'games', 'chat-fleet');
+  const { pairs } = JSON.parse(map?.data['fleet-map.json'] ?? '{"pairs":[]}') as { pairs: Record<string, string>[] };
+  return pairs.map(({ id, state }) => `${id} ${state}`);
+}
+
 describe('scale', () => {
   it('from 1 to 3 to 2 pairs: the last one is drained before it goes', async () => {
     const { cluster } = await startedPair();
@@ -74,9 +83,11 @@ describe('scale', () => {
     await cluster.run(2_000);
     const primary = cluster.gateway('chat-p2-a-0');
     cluster.patch(gateSvrs, 'chat', { spec: { pairs: 2 } });
+    await cluster.until('gateways hear that it leaves', () => pairsInMap(cluster).includes('p2 draining'));
     await cluster.until('the Lease is gone', () => !cluster.has(leases, 'chat-p2'));
     await cluster.run(2_000);
     expect(primary.drains).toBe(1);
+    expect(pairsInMap(cluster)).toEqual(['p0 active', 'p1 active']);
     for (const resource of [statefulSets, leases, endpointSlices]) {
       const left = cluster.store.list(resource).items.map(({ metadata }) => metadata.name);
       expect(left.filter((name) => name.includes('-p2'))).toEqual([]);
