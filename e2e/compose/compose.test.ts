@@ -7,6 +7,7 @@ import { parse } from 'yaml';
 import { HmacAuthenticator } from '../../gateway/auth/hmac.ts';
 import { parseSecrets } from '../../gateway/auth/secrets.ts';
 import { loadConfig } from '../../gateway/config.ts';
+import { parseFleetMap } from '../../gateway/fleet/fleet-map.ts';
 import { type ComposeService, readCompose, repositoryText } from './compose-file.ts';
 
 const { services, volumes } = readCompose('e2e');
@@ -71,6 +72,16 @@ describe('the gateways', () => {
     for (const file of files) {
       expect(file).toMatch(/^\/secrets\//);
       expect(existsSync(join(secrets, String(file).replace('/secrets/', ''))), String(file)).toBe(true);
+    }
+  });
+
+  it('find their pair in the fleet map, and Redis by its service', () => {
+    const map = parseFleetMap(repositoryText('deploy/compose/fleet.yaml'));
+    for (const [, service] of gateways) {
+      const { fleet, directory } = configOf(service);
+      expect(fleet.mapFile).toBe('/etc/gatesvr/fleet.yaml');
+      expect(map.pair(fleet.pairId ?? '')?.zoneEndpoints).toEqual(gateways.map(([name]) => `${name}:8092`));
+      for (const address of directory.redis.addrs) expect(Object.keys(services)).toContain(address.split(':')[0]);
     }
   });
 
