@@ -27,6 +27,12 @@ const subcommands: Readonly<Record<string, AdminSubcommand>> = {
   zones: { summary: 'show or replace the zones', load: async () => (await import('./admin/zones.ts')).zones },
   push: { summary: 'push to one user', load: async () => (await import('./admin/push.ts')).push },
   broadcast: { summary: 'push to many', load: async () => (await import('./admin/push.ts')).broadcast },
+  fleet: { summary: 'show or hand out the fleet map', load: async () => (await import('./admin/fleet.ts')).fleet },
+  presence: { summary: 'who is online, and where', load: async () => (await import('./admin/fleet.ts')).presence },
+  group: {
+    summary: 'put users into a group, take them out, push to it',
+    load: async () => (await import('./admin/group.ts')).group,
+  },
   token: { summary: 'make an hmac token', load: async () => (await import('./admin/token.ts')).token },
 };
 

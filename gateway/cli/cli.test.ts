@@ -45,7 +45,7 @@ describe('help', () => {
   const adminNames = ['status', 'sessions', 'kick', 'drain', 'promote', 'demote', 'limits', 'zones'];
   it.each([
     ...Object.keys(subcommands).map((name) => [[name]]),
-    ...[...adminNames, 'push', 'broadcast', 'token'].map((name) => [['admin', name]]),
+    ...[...adminNames, 'push', 'broadcast', 'fleet', 'presence', 'group', 'token'].map((name) => [['admin', name]]),
   ])('%j has usage and examples', async (args) => {
     let stdout = '';
     vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
@@ -86,6 +86,9 @@ describe('wrong usage', () => {
     [['admin'], 'admin: no subcommand'],
     [['admin', 'statsu'], 'did you mean status?'],
     [['admin', 'kick'], '--openid or --session-id'],
+    [['admin', 'presence'], 'expected one openid'],
+    [['admin', 'fleet', '--map', '/nowhere'], '--map: /nowhere'],
+    [['admin', 'group', 'room'], 'one of --join'],
     [['admin', 'push', '--openid', 'alice'], '--data: missing'],
     [['admin', 'push', '--openid', 'a', '--data', 'x', '--level', 'sure'], '--level: sure: expected queued, committed'],
     [['admin', 'zones', '--set', '001'], '--set: 001: expected ID=HOST:PORT'],

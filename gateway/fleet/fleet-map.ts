@@ -2,11 +2,11 @@ import { parse } from 'yaml';
 import { parseAddress } from '../lib/address.ts';
 import { type Candidate, Rendezvous } from './rendezvous.ts';
 
-export const pairsMax = 1_000;
+const pairsMax = 1_000;
 const endpointsMax = 16;
 const weightMax = 1_000;
 /** Also part of session ids, so that whoever has one knows where it began; no dot. */
-export const pairIdPattern = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
+const pairIdPattern = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 
 /** active: owns its share of the users. draining: owns none, and keeps what it has until that has moved. */
 export type PairState = 'active' | 'draining';
@@ -21,7 +21,7 @@ export interface FleetPair extends Candidate {
 }
 
 /** A fleet map that cannot be used: says where, what it found, and what was expected. */
-export class FleetMapError extends Error {
+class FleetMapError extends Error {
   override readonly name = 'FleetMapError';
 }
 

@@ -5,7 +5,7 @@ const earlierMapsKeptMs = 30 * 60_000;
 const earlierMapsMax = 4;
 
 /** A map that contradicts the one in force: same version, other content. */
-export class MapConflictError extends Error {
+class MapConflictError extends Error {
   override readonly name = 'MapConflictError';
 }
 

@@ -25,7 +25,7 @@ export function needRedis(): void {
   if (!has()) throw new Error('these tests need a real Redis: apt-get install redis-server redis-sentinel');
 }
 
-export async function freePort(): Promise<number> {
+async function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer();
     server.on('error', reject);
