@@ -1,11 +1,12 @@
 /**
- * The transport against a quic-go echo server, each freshly started, in turns, under the same quic-go load: messages
+ * Both our transports against a quic-go echo server, each freshly started, in turns, under the same quic-go load: messages
  * per CPU second of the server's process. Then a paced broadcast, and the memory of an idle connection.
  */
 import { contestants } from '../lib/contest.ts';
 import { type BenchOptions, benchOptions } from '../lib/options.ts';
 import { report } from '../lib/summary.ts';
 import { buildGo } from '../lib/toolchain.ts';
+import type { EchoContestant } from './contestant.ts';
 import { measureBroadcast, measureEcho, measureMemory, type Run } from './measure.ts';
 import { ratioTable } from './tables.ts';
 
@@ -15,10 +16,11 @@ const targets = new Map([
   [2000, 1.8],
 ]);
 
-async function rounds(options: BenchOptions, one: (who: 'ours' | 'peer') => Promise<Run>): Promise<Run[]> {
+async function rounds(options: BenchOptions, one: (who: EchoContestant) => Promise<Run>): Promise<Run[]> {
   const runs: Run[] = [];
   for (let round = 0; round < options.rounds; round++) {
-    for (const who of contestants(round, options.only)) {
+    const all = options.only === undefined ? (['quiche'] as const) : [];
+    for (const who of [...contestants(round, options.only), ...all]) {
       runs.push(await one(who));
       process.stderr.write('.');
     }

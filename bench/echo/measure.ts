@@ -1,11 +1,10 @@
 import type { Child } from '../lib/child.ts';
-import type { Contestant } from '../lib/contest.ts';
 import type { BenchOptions } from '../lib/options.ts';
 import { cpuSecondsOf, residentBytesOf } from '../lib/process-usage.ts';
-import { withEcho } from './contestant.ts';
+import { type EchoContestant, withEcho } from './contestant.ts';
 
 export interface Run {
-  readonly contestant: Contestant;
+  readonly contestant: EchoContestant;
   readonly connections: number;
   /** The measurement's figure; more is better, but for memory. */
   readonly value: number;
@@ -24,7 +23,7 @@ function flags(values: Readonly<Record<string, string | number>>): string[] {
 }
 
 export async function measureEcho(
-  contestant: Contestant,
+  contestant: EchoContestant,
   programs: string,
   connections: number,
   options: BenchOptions,
@@ -61,7 +60,11 @@ async function settled(load: Child, messages: number): Promise<number> {
   return received;
 }
 
-export async function measureBroadcast(contestant: Contestant, programs: string, connections: number): Promise<Run> {
+export async function measureBroadcast(
+  contestant: EchoContestant,
+  programs: string,
+  connections: number,
+): Promise<Run> {
   const load = flags({ mode: 'receive', connections, bytes: messageBytes });
   return withEcho(contestant, programs, load, async ({ server, load }) => {
     // Each receiver announced itself with one frame, which was echoed.
@@ -76,7 +79,7 @@ export async function measureBroadcast(contestant: Contestant, programs: string,
   });
 }
 
-async function idleBytes(contestant: Contestant, programs: string, connections: number): Promise<number> {
+async function idleBytes(contestant: EchoContestant, programs: string, connections: number): Promise<number> {
   const load = flags({ mode: 'idle', connections, bytes: messageBytes });
   return withEcho(contestant, programs, load, async ({ server, load }) => {
     await settled(load, connections);
@@ -84,7 +87,7 @@ async function idleBytes(contestant: Contestant, programs: string, connections: 
   });
 }
 
-export async function measureMemory(contestant: Contestant, programs: string): Promise<Run> {
+export async function measureMemory(contestant: EchoContestant, programs: string): Promise<Run> {
   const [few, many] = [await idleBytes(contestant, programs, idleFrom), await idleBytes(contestant, programs, idleTo)];
   return { contestant, connections: idleTo, value: (many - few) / (idleTo - idleFrom), rate: 0 };
 }

@@ -1,9 +1,10 @@
-/** The echo server on our transport, as bench/peers/echo is one on quic-go: same events, same orders. */
+/** The echo server on one of our transports, quinn or quiche, as bench/peers/echo is one on quic-go: same events, same orders. */
 import { createInterface } from 'node:readline';
 import { makeDevCertificate } from '../../gateway/dev-certificate.ts';
-import { listen } from '../../gateway/transport/quinn.ts';
+import { chooseTransport } from '../../gateway/transport/choose.ts';
 import type { ConnectionId } from '../../gateway/transport/transport.ts';
 
+const { listen } = chooseTransport(process.argv[2] === 'quiche' ? 'quiche' : 'quinn');
 const connections = new Set<ConnectionId>();
 
 const server = await listen(

@@ -9,7 +9,7 @@ export function ratioTable(runs: readonly Run[], targets: ReadonlyMap<number, nu
   const sizes = [...new Set(runs.map((one) => one.connections))];
   const rows = sizes.map((connections) => {
     const of = (who: string) => runs.filter((one) => one.connections === connections && one.contestant === who);
-    const [ours, peer] = [of('ours'), of('peer')];
+    const [ours, peer, quiche] = [of('ours'), of('peer'), of('quiche')];
     const ratios = ours.flatMap((one, round) => {
       const other = peer[round];
       return other === undefined ? [] : [one.value / other.value];
@@ -27,8 +27,12 @@ export function ratioTable(runs: readonly Run[], targets: ReadonlyMap<number, nu
         thousands,
       ),
       spread(ratios, hundredths),
+      spread(
+        quiche.map((one) => one.value),
+        thousands,
+      ),
       targets.get(connections)?.toFixed(1) ?? '-',
     ];
   });
-  return formatTable(['connections', 'ours', 'quic-go', 'ratio', 'target'], rows);
+  return formatTable(['connections', 'ours', 'quic-go', 'ratio', 'quiche', 'target'], rows);
 }

@@ -44,17 +44,17 @@ describe.runIf(hasQuinn)('the production transport', () => {
   });
 
   it.each([
-    ['path_challenges', 1500],
-    ['new_ids', 1500],
-    ['retired_ids', 1500],
-    ['crypto_gaps', 1500],
-    ['early_crypto', 100],
-    ['stream_holes', 1500],
-    ['streams', 20],
-    ['slow_reading', 40],
+    ['path_challenges', 1000],
+    ['new_ids', 1000],
+    ['retired_ids', 1000],
+    ['crypto_gaps', 1000],
+    ['early_crypto', 50],
+    ['stream_holes', 1000],
+    ['streams', 8],
+    ['slow_reading', 25],
     ['optimistic_acks', 2],
-    ['pings', 1500],
-    ['hellos', 300],
+    ['pings', 1000],
+    ['hellos', 200],
   ])('withstands %s without growing', { timeout: deadlineMs }, async (name, rounds) => {
     const attack = () => run('attacks.py', server.address(), name, String(rounds));
     expect(failed(await attack())).toEqual([]);

@@ -1,4 +1,7 @@
-/** An echo server on one of our transports, for hostile peers: `node target.ts quinn|quiche`. Ends on SIGTERM. */
+/**
+ * An echo server on one of our transports, for other people's clients: `node target.ts quinn|quiche [retry]`. With `retry`
+ * every newcomer must prove its address. Ends on SIGTERM.
+ */
 import { makeDevCertificate } from '../../gateway/dev-certificate.ts';
 import { chooseTransport } from '../../gateway/transport/choose.ts';
 
@@ -14,7 +17,7 @@ const server = await chooseTransport(wanted).listen(
     idleTimeoutMs: 10_000,
     handshakeTimeoutMs: 2_000,
     maxConnections: 2_000,
-    retryThreshold: 200,
+    retryThreshold: process.argv[3] === 'retry' ? 0 : 200,
     sendBufferBytes: { low: 32 << 10, high: 64 << 10, hard: 256 << 10 },
     receiveBufferBytesMax: 1 << 20,
   },
@@ -29,6 +32,7 @@ const server = await chooseTransport(wanted).listen(
 );
 
 process.on('SIGTERM', async () => {
+  process.stdout.write(`${JSON.stringify({ event: 'stopping', retries: server.stats().retriesSent })}\n`);
   await server.shutdown(0, '', 500);
   process.exit(0);
 });

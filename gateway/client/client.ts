@@ -62,18 +62,8 @@ const sendBufferBytes = { low: 64 * kib, high: 256 * kib, hard: 8 * kib * kib };
 const receiveBufferBytesMax = 1_024 * kib;
 const utf8 = new TextEncoder();
 
-let warned = false;
-
-async function chosenTransport(): Promise<OpenClientTransport> {
-  const { chooseTransport } = await import('../transport/choose.ts');
-  const { openClient, warning } = chooseTransport('auto');
-  if (warning !== undefined && !warned) process.emitWarning(warning, 'GatesvrTransportWarning');
-  warned = true;
-  return openClient;
-}
-
 async function openHub(options: HubOptions): Promise<ClientHub> {
-  const open = options.openTransport ?? (await chosenTransport());
+  const open = options.openTransport ?? (await import('../transport/choose.ts')).chooseTransport('auto').openClient;
   const transportOptions: ClientTransportOptions = {
     alpn,
     trust: options.trust,

@@ -79,7 +79,9 @@ export function loadNative(path = './native/gatesvr-transport.node'): Native {
   try {
     return createRequire(import.meta.url)(path) as Native;
   } catch (error) {
-    throw new TransportUnavailableError(`the quinn transport is not built (run: make build): ${errorMessage(error)}`);
+    // The first line says which file; below it Node lists who asked for it.
+    const [reason] = errorMessage(error).split('\n');
+    throw new TransportUnavailableError(`the quinn transport is not built (run: make build): ${reason}`);
   }
 }
 

@@ -13,12 +13,14 @@ func main() {
 	openid := flag.String("openid", "go-interop", "user to log in as; other checks derive theirs from it")
 	frames := flag.Int("frames", 100_000, "bad frames of a flood")
 	flag.Usage = func() {
-		fmt.Fprintln(os.Stderr, "usage: interop [flags] main | resume | bad | flood")
+		fmt.Fprintln(os.Stderr, "usage: interop [flags] main | resume | bad | flood | transport | lossy")
 		flag.PrintDefaults()
 	}
 	flag.Parse()
 	var result report
 	switch flag.Arg(0) {
+	case "transport", "lossy":
+		transportJobs(&result, *address, flag.Arg(0) == "transport")
 	case "main":
 		mainJob(&result, *address, *openid)
 	case "resume":
