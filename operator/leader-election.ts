@@ -31,6 +31,9 @@ export interface LeaseTimings {
 /** Those of client-go. */
 const defaultTimings: LeaseTimings = { leaseMs: 15_000, renewDeadlineMs: 10_000, retryMs: 2000 };
 
+/** A leader whose renewal failed has no time to lose. */
+const failedRetryMs = 500;
+
 interface Lease extends KubeObject {
   readonly spec?: {
     readonly holderIdentity?: string;
@@ -55,6 +58,7 @@ export class LeaderElection {
   #observed: { readonly lease: Lease; readonly atMs: number } | undefined;
   /** When the last renewal that succeeded was sent; undefined: it does not lead. */
   #renewedMs: number | undefined;
+  #isLost = false;
   #cancelDeadline: () => void = () => {};
 
   constructor(options: LeaderElectionOptions) {
@@ -65,6 +69,11 @@ export class LeaderElection {
 
   /** Even before its timer has fired: after a pause of the whole process the clock alone tells. */
   get isLeader(): boolean {
+    return !this.#isLost && this.#holds;
+  }
+
+  /** By the last renewal that is known; also of a process that has lost leadership and then heard that it was renewed. */
+  get #holds(): boolean {
     const { clock } = this.#options;
     return this.#renewedMs !== undefined && clock.nowMs() - this.#renewedMs < this.#timings.renewDeadlineMs;
   }
@@ -83,10 +92,10 @@ export class LeaderElection {
     this.#stop.abort();
     await this.#running;
     const lease = this.#observed?.lease;
-    const leads = this.isLeader;
+    const holds = this.#holds;
     this.#cancelDeadline();
     this.#renewedMs = undefined;
-    if (!leads || lease === undefined) return;
+    if (!holds || lease === undefined) return;
     try {
       await this.#write({ ...lease.spec, holderIdentity: '', leaseDurationSeconds: 1, ...this.#renewal() }, lease);
       this.#log.info({ lease: this.#options.name }, 'gave leadership back');
@@ -103,6 +112,7 @@ export class LeaderElection {
     const signal = this.#stop.signal;
     while (!signal.aborted) {
       const leads = this.#renewedMs !== undefined;
+      let failed = false;
       try {
         if (await this.#acquireOrRenew()) this.#elected(leads);
       } catch (error) {
@@ -110,9 +120,11 @@ export class LeaderElection {
         this.#log[leads ? 'warn' : 'debug'](fields, 'lease not written');
         // What was written is unknown; the next attempt reads first.
         this.#forgetVersion();
+        failed = true;
       }
       const { retryMs } = this.#timings;
-      await sleep(clock, this.#renewedMs === undefined ? retryMs * (1 + random()) : retryMs, signal);
+      const renewMs = failed ? Math.min(retryMs, failedRetryMs) : retryMs;
+      await sleep(clock, this.#renewedMs === undefined ? retryMs * (1 + random()) : renewMs, signal);
     }
   }
 
@@ -185,6 +197,7 @@ export class LeaderElection {
     this.#cancelDeadline();
     this.#renewedMs = undefined;
     if (this.#stop.signal.aborted) return;
+    this.#isLost = true;
     this.#log.error({ lease: this.#options.name, why }, 'lost leadership');
     this.#stop.abort();
     this.#options.onLost();

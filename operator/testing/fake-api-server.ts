@@ -28,6 +28,9 @@ export interface SeenRequest {
   readonly query: URLSearchParams;
 }
 
+/** As API servers have it. */
+const idleMs = 90_000;
+
 /** An API server on loopback that keeps its objects in memory, and fails when told to. */
 export class FakeApiServer {
   readonly store: ApiStore;
@@ -46,6 +49,8 @@ export class FakeApiServer {
     this.store = options.store ?? new ApiStore();
     const answer = (request: IncomingMessage, response: ServerResponse): void => void this.#answer(request, response);
     this.#server = options.tls === undefined ? createServer(answer) : createTlsServer(options.tls, answer);
+    // Node's own five seconds would close connections that are in use every few seconds.
+    this.#server.keepAliveTimeout = idleMs;
     this.#server.on(options.tls === undefined ? 'connection' : 'secureConnection', (socket: Socket) => {
       this.connections += 1;
       this.#sockets.add(socket);
