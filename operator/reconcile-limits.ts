@@ -33,7 +33,7 @@ const refusedMs = 60_000;
 const pausedKey = 'gatesvr.io/reconcile';
 
 /** Limits as gateways get them. A warning threshold that is not given is 80 % of its limit, at least 1. */
-export function limitsOf({ spec: { overload } }: GateSvr): OverloadLimits {
+function limitsOf({ spec: { overload } }: GateSvr): OverloadLimits {
   const warningOf = (given: number | undefined, limit: number) => given ?? Math.max(1, Math.floor(limit * 0.8));
   return {
     enabled: overload.enabled,

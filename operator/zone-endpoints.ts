@@ -35,7 +35,7 @@ export type Resolved =
   | { readonly ok: false; readonly reason: string; readonly message: string };
 
 /** As many as a gateway takes of one zone. */
-export const endpointsMax = 256;
+const endpointsMax = 256;
 
 /** The endpoints of a Zone, sorted, or why there are none and what to do. */
 export function resolveEndpoints({ metadata, spec }: Zone, references: ZoneReferences): Resolved {

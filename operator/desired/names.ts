@@ -61,7 +61,7 @@ export function namespaceOf({ metadata }: KubeObject): string {
   return metadata.namespace ?? 'default';
 }
 
-export function ownerOf({ apiVersion, kind, metadata }: GateSvr): OwnerReference {
+function ownerOf({ apiVersion, kind, metadata }: GateSvr): OwnerReference {
   return { apiVersion, kind, name: metadata.name, uid: metadata.uid ?? '', controller: true, blockOwnerDeletion: true };
 }
 
