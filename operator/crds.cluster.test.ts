@@ -10,7 +10,7 @@ import { KubeApiError, type KubeObject, type Resource } from './kube-api.ts';
 import { findCluster } from './kube-client/find-cluster.ts';
 import { HttpKubeClient } from './kube-client/http-kube-client.ts';
 import { systemClock } from './lib/clock.ts';
-import { gateSvrs, resourceOf, zones } from './resources.ts';
+import { gateSvrs, pods, resourceOf, zones } from './resources.ts';
 import { badGateSvrs, badZones } from './testing/bad-objects.ts';
 import { gateSvrOf } from './testing/defaulted.ts';
 
@@ -44,7 +44,8 @@ beforeAll(async () => {
     userAgent: 'crd-test',
     callTimeoutMs: 30_000,
   });
-  await client.apply(namespaces, { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'games' } });
+  const labels = { 'pod-security.kubernetes.io/enforce': 'restricted' };
+  await client.apply(namespaces, { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'games', labels } });
   for (const name of ['gatesvrs', 'zones'])
     await client.apply(definitions, readYaml(`../crds/gatesvr.io_${name}.yaml`));
   await vi.waitUntil(establishedAll, { timeout: 30_000, interval: 100 });
@@ -201,5 +202,19 @@ describe('the objects of a GateSvr', () => {
       const { metadata } = await client.apply(resourceOf(object), object);
       expect(metadata.resourceVersion).toBe(versions.get(`${object.kind} ${metadata.name}`));
     }
+  });
+
+  it('make pods of the restricted Pod Security level, unless the spec lays something else over them', async () => {
+    const podOf = async (name: string, spec: object): Promise<string> => {
+      const owner = (await client.create(gateSvrs, gateSvr(name, spec) as KubeObject)) as GateSvr;
+      const objects = desiredObjects(owner, { defaultImage: 'gatesvr/gateway:1.2.3' });
+      for (const object of objects) await client.apply(resourceOf(object), object);
+      const set = objects.find(({ kind }) => kind === 'StatefulSet') as unknown as { spec: { template: object } };
+      const metadata = { name: `${name}-p0-a-0`, namespace: 'games' };
+      return answerTo(pods, { apiVersion: 'v1', kind: 'Pod', ...set.spec.template, metadata });
+    };
+    expect(await podOf('restricted', {})).toBe('accepted');
+    const loose = { podTemplate: { spec: { hostNetwork: true } } };
+    expect(await podOf('loose', loose)).toContain('violates PodSecurity "restricted:latest": host namespaces');
   });
 });

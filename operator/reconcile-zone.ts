@@ -88,10 +88,10 @@ export class ZoneReconciler {
 
   #references(namespace: string): Parameters<typeof planZones>[2] {
     const { services, endpointSlices } = this.#options.stores;
+    const slicesOf = Map.groupBy(endpointSlices.list(namespace), ({ metadata }) => metadata.labels?.[serviceNameKey]);
     return {
       service: (name) => services.get(namespace, name),
-      slices: (name) =>
-        endpointSlices.list(namespace).filter(({ metadata }) => metadata.labels?.[serviceNameKey] === name),
+      slices: (name) => slicesOf.get(name) ?? [],
     };
   }
 
