@@ -72,6 +72,6 @@ export async function startedPair(spec: object = {}): Promise<{ cluster: PairClu
     const conditions = cluster.gateSvr().status?.conditions ?? [];
     return conditions.some(({ type, status }) => type === 'Ready' && status === 'True');
   });
-  await cluster.run(2_000);
+  await cluster.run(500);
   return { cluster, operator };
 }
