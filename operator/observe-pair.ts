@@ -32,6 +32,9 @@ export interface PairMemory {
   failover: { readonly epoch: number; readonly times: FailoverTimes } | undefined;
   /** Highest epoch that this process wrote into the Lease. */
   swappedEpoch: number;
+  /** When this process wrote the pair's status last, and when it is to look at it again; 0: not because of that. */
+  statusWrittenMs: number;
+  statusDueMs: number;
   /** The switchover that was asked for and has not been answered. */
   switchover: { readonly successor: string; readonly sinceMs: number } | undefined;
   switchoverNotBeforeMs: number;
@@ -78,6 +81,8 @@ export class PairObserver {
       lastFailoverMs: undefined,
       failover: undefined,
       swappedEpoch: 0,
+      statusWrittenMs: Number.NEGATIVE_INFINITY,
+      statusDueMs: 0,
       switchover: undefined,
       switchoverNotBeforeMs: 0,
       switchoverFailures: 0,

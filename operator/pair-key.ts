@@ -20,6 +20,12 @@ export function parsePairKey(text: string): PairKey {
   return { namespace, name, index: Number(index) };
 }
 
+/** The key of the pair whose Lease has this name; one that a gateway has made carries no labels. */
+export function pairKeyOfLease({ metadata }: KubeObject): string | undefined {
+  const [, name, index] = /^(.+)-p(\d{1,6})$/.exec(metadata.name) ?? [];
+  return name === undefined ? undefined : `${metadata.namespace}/${name}/p${index}`;
+}
+
 /** The key of the pair that an object belongs to by its labels; undefined when it is of none. */
 export function pairKeyOf({ metadata }: KubeObject): string | undefined {
   const { [labelKeys.name]: name, [labelKeys.pair]: pair = '' } = metadata.labels ?? {};

@@ -1,4 +1,4 @@
-import { namespaceOf } from './desired/names.ts';
+import { metadataOf, namespaceOf, selectorLabels } from './desired/names.ts';
 import { KubeApiError } from './kube-api.ts';
 import type { Lease } from './kube-objects.ts';
 import { nextLeaseObject, type PromotionReason } from './lease-content.ts';
@@ -47,6 +47,17 @@ export class PairLease {
       events.tell(pair.gateSvr, { type: 'Warning', reason: 'LeaseRestored', action: 'Restore', note });
     }
     this.#hint(pair, member.podName, next);
+    return true;
+  }
+
+  /** A Lease that a gateway has made belongs to nobody yet. @returns whether it was written */
+  async adopt({ gateSvr, index, lease }: ObservedPair): Promise<boolean> {
+    if (lease === undefined || (lease.metadata.ownerReferences ?? []).length > 0) return false;
+    const { client, objects } = this.#context;
+    const { name, resourceVersion } = lease.metadata;
+    const { labels, ownerReferences } = metadataOf(gateSvr, name, { labels: selectorLabels(gateSvr, index) });
+    const patch = { metadata: { resourceVersion, labels, ownerReferences } };
+    objects.wrote(leases, await client.patch(leases, namespaceOf(gateSvr), name, patch));
     return true;
   }
 

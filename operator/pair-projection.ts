@@ -8,9 +8,12 @@ import { type PromotionReason, promotionReasonOf } from './lease-content.ts';
 import { type ObservedPair, projectedEpochKey } from './observe-pair.ts';
 import type { OperatorContext } from './operator-context.ts';
 import { type Promotion, pairStatus } from './pair-status.ts';
-import { holderOf, memberByPod } from './pair-view.ts';
+import { holderOf, introducedAtMs, memberByPod } from './pair-view.ts';
 import { labelsToWrite, type Projection, projectionOf } from './plan-projection.ts';
 import { endpointSlices, pods } from './resources.ts';
+
+/** Details of a pair's status are written no more often than this. */
+const detailsMs = 1_000;
 
 interface Slice extends KubeObject {
   readonly endpoints?: readonly object[];
@@ -102,7 +105,15 @@ export class PairProjection {
     const name = `p${index}`;
     const statusOf = (podName: string) =>
       observer.peerOf(namespaceOf(gateSvr), podName)?.observation(view.nowMs).status;
-    await status.writePair(gateSvr, pairStatus(view, before, { ...options, name, promotion, statusOf }));
+    const entry = pairStatus(view, before, { ...options, name, promotion, statusOf });
+    const memory = observer.memoryOf(gateSvr, index);
+    const isUrgent = before === undefined || !contains(before, { ...entry, members: undefined, inSync: undefined });
+    // What links say changes often, and two operators may hear different things.
+    const detailsDueMs = Math.max(introducedAtMs(view), memory.statusWrittenMs + detailsMs);
+    memory.statusDueMs = isUrgent || contains(before, entry) ? 0 : detailsDueMs;
+    if (!isUrgent && view.nowMs < memory.statusDueMs) return;
+    memory.statusDueMs = 0;
+    if (await status.writePair(gateSvr, entry)) memory.statusWrittenMs = clock.nowMs();
   }
 
   /** Why the Lease's epoch is another than the one in status; undefined when it is not, or when nobody was promoted. */

@@ -206,6 +206,16 @@ export function servingPrimary(view: PairView): MemberView | undefined {
   return holder !== undefined && view.lease !== undefined && isHeard(holder, view.lease.holder) ? holder : undefined;
 }
 
+/** A new operator has not heard from gateways that run, which may take this long: what it would say of them is worth nothing. */
+const introductionMs = 3_000;
+
+/** When to believe the links; 0: now. */
+export function introducedAtMs(view: PairView): number {
+  const untilMs = view.watchedSinceMs + introductionMs;
+  const waits = membersOf(view).some(({ link, pod }) => pod?.phase === 'Running' && link.state === 'connecting');
+  return waits && view.nowMs < untilMs ? untilMs : 0;
+}
+
 /** Heard, and named in-sync by the Lease: may be promoted (I4) unless it is fenced. */
 export function isInSync(view: PairView, member: MemberView): boolean {
   const { incarnation, state } = member.link;

@@ -8,6 +8,7 @@ import type { OperatorContext } from './operator-context.ts';
 import { pairKeyText } from './pair-key.ts';
 import { PairRollout } from './pair-rollout.ts';
 import { isPaused } from './pair-settings.ts';
+import { introducedAtMs } from './pair-view.ts';
 import { type FleetSummary, type Problem, summaryOf } from './plan-conditions.ts';
 import { progressOf } from './plan-rollout.ts';
 import { missingReferences } from './references.ts';
@@ -44,6 +45,8 @@ const unsyncedDelayMs = 100;
 /** Something a person must mend is looked at again this often; nothing may tell when it is mended. */
 const problemRecheckMs = 15_000;
 const recheckMs = 600_000;
+/** The whole is summed up no more often than this, whatever its pairs do. */
+const statusEveryMs = 1_000;
 const randomBytesOf = (count: number): Uint8Array => crypto.getRandomValues(new Uint8Array(count));
 
 /** A GateSvr as a whole: its objects, and what its status says. The pairs are reconciled by themselves. */
@@ -53,6 +56,8 @@ export class GateSvrReconciler {
   #isLeader: () => boolean;
   /** Generation and annotations that the pairs were last told of. */
   #told = new Map<string, string>();
+  /** When the status was written last. */
+  #written = new Map<string, number>();
   #secretsChecked = new Map<string, { readonly seen: string; readonly dueMs: number }>();
 
   constructor(context: OperatorContext, isLeader: () => boolean) {
@@ -70,6 +75,7 @@ export class GateSvrReconciler {
     if (gateSvr === undefined || gateSvr.metadata.deletionTimestamp !== undefined) {
       this.#told.delete(key);
       this.#secretsChecked.delete(key);
+      this.#written.delete(key);
       return undefined;
     }
     if (!this.#isLeader()) {
@@ -84,7 +90,8 @@ export class GateSvrReconciler {
     for (const { message } of problems) {
       events.tell(gateSvr, { type: 'Warning', reason: 'NotReconciled', action: 'Reconcile', note: message });
     }
-    await this.#report(gateSvr, key, problems, paused);
+    const reportDelayMs = await this.#report(gateSvr, key, problems, paused);
+    if (reportDelayMs > 0) return { requeueAfterMs: reportDelayMs };
     return { requeueAfterMs: problems.length > 0 ? problemRecheckMs : Math.min(recheckMs, recheckAfterMs) };
   }
 
@@ -189,22 +196,12 @@ export class GateSvrReconciler {
     }
   }
 
-  async #report(gateSvr: GateSvr, key: string, problems: readonly Problem[], paused: boolean): Promise<void> {
+  /** @returns how long it is too early to say anything, 0 when it was said */
+  async #report(gateSvr: GateSvr, key: string, problems: readonly Problem[], paused: boolean): Promise<number> {
     const { observer, status, clock, inputs, enqueuePair } = this.#context;
     const pairs = this.#pairIndexes(gateSvr).map((index) => {
       const pairKey = pairKeyText({ namespace: namespaceOf(gateSvr), name: gateSvr.metadata.name, index });
       return { name: `p${index}`, view: observer.observe(gateSvr, index, () => enqueuePair(pairKey), false).view };
-    });
-    const summary = summaryOf({ pairs, problems, paused });
-    const { metadata, spec } = gateSvr;
-    const generation = metadata.generation ?? 0;
-    await status.writeWhole(gateSvr, {
-      observedGeneration: generation,
-      replicas: summary.serving,
-      updatedPairs: summary.updated,
-      selector: `${labelKeys.name}=${metadata.name},${labelKeys.role}=primary`,
-      image: spec.image ?? inputs.defaultImage,
-      conditions: this.#conditions(gateSvr, summary, clock.wallMs()),
     });
     const unfinished = pairs.filter(({ name, view }) => view.surplus || progressOf(name, view).outdated);
     this.#wakePairs(
@@ -212,6 +209,23 @@ export class GateSvrReconciler {
       key,
       unfinished.map(({ name }) => name),
     );
+    const nowMs = clock.nowMs();
+    const writtenMs = this.#written.get(key) ?? Number.NEGATIVE_INFINITY;
+    const dueMs = Math.max(writtenMs + statusEveryMs, ...pairs.map(({ view }) => introducedAtMs(view)));
+    if (nowMs < dueMs) return Math.ceil(dueMs - nowMs);
+    const summary = summaryOf({ pairs, problems, paused });
+    const { metadata, spec } = gateSvr;
+    const generation = metadata.generation ?? 0;
+    const written = await status.writeWhole(gateSvr, {
+      observedGeneration: generation,
+      replicas: summary.serving,
+      updatedPairs: summary.updated,
+      selector: `${labelKeys.name}=${metadata.name},${labelKeys.role}=primary`,
+      image: spec.image ?? inputs.defaultImage,
+      conditions: this.#conditions(gateSvr, summary, clock.wallMs()),
+    });
+    if (written) this.#written.set(key, nowMs);
+    return 0;
   }
 
   #conditions({ status, metadata }: GateSvr, { conditions }: FleetSummary, wallMs: number) {

@@ -126,6 +126,17 @@ describe('a Lease', () => {
     expect(eventReasons(cluster)).toContain('LeaseRestored');
   });
 
+  it('that a gateway has made is taken into the care of the GateSvr', async () => {
+    const { cluster } = await startedPair();
+    const { metadata, ...rest } = cluster.get(leases, 'chat-p0');
+    cluster.store.replace(leases, { ...rest, metadata: { ...metadata, labels: {}, ownerReferences: [] } });
+    await cluster.run(500);
+    const { labels, ownerReferences, annotations } = cluster.get(leases, 'chat-p0').metadata;
+    expect(labels?.['gatesvr.io/pair']).toBe('p0');
+    expect(ownerReferences?.[0]?.uid).toBe(cluster.gateSvr().metadata.uid);
+    expect(annotations).toEqual(metadata.annotations);
+  });
+
   it('with nonsense in it is repaired the same way', async () => {
     const { cluster } = await startedPair();
     cluster.patch(leases, 'chat-p0', { metadata: { annotations: { 'gatesvr.io/epoch': 'many' } } });

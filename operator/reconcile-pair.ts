@@ -9,7 +9,7 @@ import { PairProjection } from './pair-projection.ts';
 import { PairRemoval } from './pair-removal.ts';
 import { PairRollout } from './pair-rollout.ts';
 import { PairSwitchover } from './pair-switchover.ts';
-import { membersOf, type PairView, podOf } from './pair-view.ts';
+import { holderOf, membersOf, podOf } from './pair-view.ts';
 import { type FailoverDecision, planFailover } from './plan-failover.ts';
 import { pairsToUpdate, planRollout, progressOf } from './plan-rollout.ts';
 import { planSwitchover, podToForceDelete } from './plan-switchover.ts';
@@ -128,7 +128,7 @@ export class PairReconciler {
       const waitMs = await this.#project(pair, failover);
       if (waitMs > 0) return { requeueAfterMs: waitMs };
     }
-    if (!view.leader) return this.#later(view, failover, []);
+    if (!view.leader) return this.#later(pair, failover, []);
     this.#tellTrouble(pair, failover);
     if (view.surplus && !view.settings.paused) return this.#removal.step(pair, key);
     return this.#lead(pair, failover, key);
@@ -137,11 +137,12 @@ export class PairReconciler {
   /** What only the leading operator does, and only one thing at a time. */
   async #lead(pair: ObservedPair, failover: FailoverDecision, key: string): Promise<Step> {
     const { view } = pair;
+    if (await this.#lease.adopt(pair)) return 'again';
     if (await this.#switchover.settleRequest(pair)) return 'again';
     const stranded = podToForceDelete(view);
     if (stranded !== undefined) {
       await this.#rollout.forceDelete(pair, stranded);
-      return this.#later(view, failover, []);
+      return this.#later(pair, failover, []);
     }
     const switchover = planSwitchover(view);
     if (switchover.kind === 'switchover') {
@@ -154,7 +155,7 @@ export class PairReconciler {
     this.#tellDelay(pair, switchover, rollout);
     this.#sumUp(key, pair, { failover, switchover, rollout });
     const untilMs = rollout.kind === 'wait' ? rollout.untilMs : undefined;
-    return this.#later(view, failover, [untilMs, switchover.kind === 'wait' ? switchover.untilMs : undefined]);
+    return this.#later(pair, failover, [untilMs, switchover.kind === 'wait' ? switchover.untilMs : undefined]);
   }
 
   /** Two steps: whom it will be, for people to see, then the swap that decides. */
@@ -180,7 +181,8 @@ export class PairReconciler {
     }
     await this.#projection.project(pair);
     const target = view.switchover === undefined ? undefined : podOf(view.switchover.successor);
-    const failing = failover.kind === 'wait' && view.lease !== undefined;
+    const holder = holderOf(view);
+    const failing = failover.kind === 'wait' && holder !== undefined && holder.link.state !== 'connecting';
     await this.#projection.report(pair, { target, failing });
     return 0;
   }
@@ -199,8 +201,14 @@ export class PairReconciler {
     return Math.max(0, sinceMs + settleMs - nowMs);
   }
 
-  #later(view: PairView, failover: FailoverDecision, more: readonly (number | undefined)[]): Step {
-    const times = [failover.kind === 'wait' ? failover.untilMs : undefined, ...more];
+  #later(
+    { gateSvr, index, view }: ObservedPair,
+    failover: FailoverDecision,
+    more: readonly (number | undefined)[],
+  ): Step {
+    const { statusDueMs } = this.#context.observer.memoryOf(gateSvr, index);
+    const due = statusDueMs > view.nowMs ? statusDueMs : undefined;
+    const times = [failover.kind === 'wait' ? failover.untilMs : undefined, due, ...more];
     const untilMs = Math.min(...times.map((time) => time ?? Number.POSITIVE_INFINITY));
     if (untilMs === Number.POSITIVE_INFINITY) return 'done';
     return { requeueAfterMs: Math.max(1, Math.ceil(untilMs - view.nowMs)) };
