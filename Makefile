@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 export XDG_CACHE_HOME ?= $(HOME)/.cache
 export CARGO_TARGET_DIR ?= $(XDG_CACHE_HOME)/gatesvr/cargo-target
 
-.PHONY: help tools fmt vet lint proto build test run demo-failover bench simulate chaos fuzz audit sbom images e2e-containers clean
+.PHONY: help tools fmt vet lint proto build test run demo-failover bench simulate chaos fuzz audit sbom images e2e-containers e2e e2e-up e2e-down clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -75,6 +75,15 @@ images: tools ## the images of gateway and operator, gatesvr/NAME:e2e, by docker
 
 e2e-containers: tools ## the gateway's image and Redis as containers, where docker or podman is
 	@node e2e/containers/main.ts
+
+e2e: tools ## tests on a real Kubernetes cluster, GATESVR_E2E_PROVIDER=kind|existing|local, TESTS=; ends with the counts
+	@node e2e/cluster/main.ts run $(TESTS)
+
+e2e-up: tools ## a cluster with the images in it, for work by hand; make e2e then uses it
+	@node e2e/cluster/main.ts up
+
+e2e-down: tools ## end the cluster of make e2e-up
+	@node e2e/cluster/main.ts down
 
 clean: ## remove what was built here
 	@rm -rf dist node_modules/.installed gateway/transport/native/gatesvr-transport.{node,hash}

@@ -19,7 +19,8 @@ export interface CommandOptions {
   readonly deadlineMs?: number;
 }
 
-const defaultDeadlineMs = 120_000;
+/** Longer than anything that a command is told to wait for. */
+const defaultDeadlineMs = 240_000;
 const shownOfErrors = 2_000;
 
 /** Runs a program to its end. @returns what it wrote to its output. @throws CommandError */
