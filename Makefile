@@ -52,8 +52,8 @@ run: tools ## a primary, its backup and six example zones in development mode, u
 demo-failover: tools ## kill the primary of a pair while clients chat, and show the ledger
 	@node tools/demo-failover.ts
 
-simulate: tools ## play simulated pairs and sessions with faults, RUNS=100000 of them
-	@GATESVR_RUNS=$(or $(RUNS),100000) vitest run --testTimeout=0 gateway/testing/pair/pair.test.ts gateway/testing/sessions/world.test.ts
+simulate: tools ## play simulated pairs, fleets and sessions with faults, RUNS=100000 of them
+	@GATESVR_RUNS=$(or $(RUNS),100000) GATESVR_FLEET_RUNS=$$(( $(or $(RUNS),100000) / 50 )) vitest run --testTimeout=0 gateway/testing/pair/pair.test.ts gateway/testing/sessions/world.test.ts gateway/testing/fleet/fleet.test.ts
 
 chaos: tools ## faults at random against a real pair under load, MINUTES=5 SEED= CLIENTS=100
 	@node tools/chaos.ts $(or $(MINUTES),5) $(SEED) $(CLIENTS)
