@@ -29,6 +29,10 @@ describe('roles of a certificate', () => {
     ['peer', 'gatesvr.v1.ReplicationService', true],
     ['admin', 'gatesvr.v1.ReplicationService', false],
     ['admin', 'gatesvr.v1.constructor', false],
+    ['gateway', 'gatesvr.v1.FleetService', true],
+    ['peer', 'gatesvr.v1.FleetService', true],
+    ['zone', 'gatesvr.v1.FleetService', false],
+    ['gateway', 'gatesvr.v1.GatewayService', false],
     ['zone', 'grpc.health.v1.Health', true],
   ] as const)('%s on %s: %s', (role, service, allowed) => {
     expect(mayCall(new Set([role]), service)).toBe(allowed);
