@@ -23,7 +23,9 @@ const flags = [...benchFlags, '--queue-max-messages=4096', '--queue-max-bytes=41
 
 async function startClients(endpoint: string, first: number, count: number): Promise<Child> {
   const program = join(import.meta.dirname, 'clients.ts');
-  const clients = await Child.start(process.execPath, [program, endpoint, String(first), String(count)]);
+  const clients = await Child.start(process.execPath, [program, endpoint, String(first), String(count)], {
+    interactive: true,
+  });
   await clients.event('connected', connectDeadlineMs);
   return clients;
 }
