@@ -47,6 +47,7 @@ describe('what an image is built from', () => {
 describe.each(['gateway', 'operator'])('Dockerfile.%s', (name) => {
   const text = repositoryText(`Dockerfile.${name}`);
   const final = text.slice(text.lastIndexOf('\nFROM '));
+  const app = text.slice(text.indexOf(' AS app\n'), text.indexOf(' AS compiled\n'));
 
   it('runs as nobody, without a shell', () => {
     expect(final).toMatch(/^USER 65532:65532$/m);
@@ -57,8 +58,9 @@ describe.each(['gateway', 'operator'])('Dockerfile.%s', (name) => {
 
   it('takes production dependencies only, and carries its bill of materials', () => {
     expect(text).toMatch(/npm install [^\n]*--omit=dev --omit=optional --ignore-scripts/);
-    expect(final).toMatch(/^COPY --from=production \/src\/node_modules node_modules$/m);
-    expect(final).toContain('sbom.cdx.json');
+    expect(app).toMatch(/^COPY --from=production \/src\/node_modules node_modules$/m);
+    expect(app).toContain('sbom.cdx.json');
+    expect(final).toMatch(/^FROM app$/m);
   });
 });
 
