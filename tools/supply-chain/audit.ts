@@ -4,6 +4,8 @@ export interface Policy {
   readonly licences: readonly string[];
   /** Also fine for what is only used to build and test. */
   readonly developmentLicences: readonly string[];
+  /** By "ECOSYSTEM NAME": licences read in the package's own files, where its manifest names none in the usual field. */
+  readonly statedInFiles: Readonly<Record<string, string>>;
   /** No version below these may be used, in production or elsewhere. */
   readonly minimums: readonly {
     readonly ecosystem: Package['ecosystem'];
@@ -51,9 +53,10 @@ function originProblems(one: Package, allowScripts: ReadonlySet<string>): string
   return problems;
 }
 
-function licenceProblems(one: Package, { licences, developmentLicences }: Policy): string[] {
+function licenceProblems(one: Package, { licences, developmentLicences, statedInFiles }: Policy): string[] {
   const allowed = new Set(one.production ? licences : [...licences, ...developmentLicences]);
-  return licenceAllowed(one.licence, allowed) ? [] : [`licence ${one.licence || 'not stated'} is not allowed`];
+  const licence = one.licence || (statedInFiles[`${one.ecosystem} ${one.name}`] ?? '');
+  return licenceAllowed(licence, allowed) ? [] : [`licence ${licence || 'not stated'} is not allowed`];
 }
 
 /** Whether an SPDX expression of ids, AND, OR, WITH and parentheses can be met with the allowed ids. */

@@ -48,6 +48,7 @@ const cargoLock = '[[package]]\nname = "linked"\nversion = "1.0.0"\nchecksum = "
 const policy: Policy = {
   licences: ['MIT', 'ISC'],
   developmentLicences: ['MPL-2.0'],
+  statedInFiles: { 'npm old': 'MIT' },
   minimums: [{ ecosystem: 'npm', name: '@scope/a', version: '1.2.0', advisory: 'CVE-1' }],
 };
 
@@ -96,6 +97,11 @@ describe('audit', () => {
       'npm c 0.1.0: licence not stated is not allowed',
     ]);
     expect(audit([one({ installScript: true })], policy, new Set(['x']))).toEqual([]);
+  });
+
+  it('takes a licence that was read in the files for one that the manifest does not name', () => {
+    expect(audit([one({ name: 'old', licence: '' })], policy, new Set())).toEqual([]);
+    expect(audit([one({ name: 'other', licence: '' })], policy, new Set())).toHaveLength(1);
   });
 
   it('allows some licences to tools only', () => {
