@@ -9,6 +9,7 @@ import { main as gatewayMain } from '../main.ts';
 import { main as adminMain } from './admin-command.ts';
 import { main as benchMain } from './bench-command.ts';
 import { main as clientMain } from './client-command.ts';
+import { main as kubectlMain } from './kubectl-command.ts';
 import { gatesvr } from './testing/gatesvr-process.ts';
 import { main as upstreamMain } from './upstream-command.ts';
 
@@ -28,6 +29,7 @@ const subcommands: Readonly<Record<string, (argv: string[]) => Promise<number>>>
   client: clientMain,
   bench: benchMain,
   admin: adminMain,
+  kubectl: kubectlMain,
 };
 
 /** Runs a subcommand in this process. */
@@ -44,7 +46,10 @@ afterEach(() => {
 describe('help', () => {
   const adminNames = ['status', 'sessions', 'kick', 'drain', 'promote', 'demote', 'limits', 'zones'];
   it.each([
-    ...Object.keys(subcommands).map((name) => [[name]]),
+    // The plugin says how kubectl calls it.
+    ...Object.keys(subcommands)
+      .filter((name) => name !== 'kubectl')
+      .map((name) => [[name]]),
     ...[...adminNames, 'push', 'broadcast', 'fleet', 'presence', 'group', 'token'].map((name) => [['admin', name]]),
   ])('%j has usage and examples', async (args) => {
     let stdout = '';
@@ -104,7 +109,8 @@ describe('wrong usage', () => {
   });
 
   it('ends the process with 2', { timeout }, async () => {
-    const text = 'gatesvr: clinet: expected gateway, operator, upstream, client, bench, admin, did you mean client?';
+    const text =
+      'gatesvr: clinet: expected gateway, operator, upstream, client, bench, admin, kubectl, did you mean client?';
     expect(await gatesvr('clinet')).toEqual({ code: 2, stdout: '', stderr: `${text} (see gatesvr --help)\n` });
     const { code, stderr } = await gatesvr('client');
     expect({ code, stderr }).toEqual({ code: 2, stderr: 'gatesvr: --openid: missing: expected who connects\n' });

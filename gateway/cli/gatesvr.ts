@@ -12,10 +12,6 @@ interface Subcommand {
 
 const subcommands: Readonly<Record<string, Subcommand>> = {
   gateway: { summary: 'run the gateway', load: () => import('../main.ts') },
-  kubectl: {
-    summary: 'look at fleets in Kubernetes and steer them; also as the plugin kubectl gatesvr',
-    load: () => import('./kubectl-command.ts'),
-  },
   operator: {
     summary: 'look after GateSvrs and Zones in a Kubernetes cluster',
     load: () => import('../../operator/main.ts'),
@@ -27,6 +23,10 @@ const subcommands: Readonly<Record<string, Subcommand>> = {
   },
   bench: { summary: 'run a benchmark', load: () => import('./bench-command.ts') },
   admin: { summary: 'look into a running gateway and steer it', load: () => import('./admin-command.ts') },
+  kubectl: {
+    summary: 'look at fleets in Kubernetes and steer them; also as the plugin kubectl gatesvr',
+    load: () => import('./kubectl-command.ts'),
+  },
 };
 
 const width = Math.max(...Object.keys(subcommands).map((name) => name.length));
