@@ -24,10 +24,18 @@ export function connectPods({ secrets, clock, random }: PodConnections): Connect
   };
 }
 
+/** What was read of a Secret: the links of one GateSvr share it, until the Secret is another. */
+const readOf = new WeakMap<Secret, LinkTls>();
+
 /** undefined while the Secret is not there, or not complete. */
 function tlsOf(gateSvr: GateSvr, secrets: ObjectStore<Secret>): LinkTls | undefined {
-  const data = secrets.get(namespaceOf(gateSvr), namesOf(gateSvr).operatorTls)?.data ?? {};
-  const textOf = (key: string): string => Buffer.from(data[key] ?? '', 'base64').toString('utf8');
+  const secret = secrets.get(namespaceOf(gateSvr), namesOf(gateSvr).operatorTls);
+  if (secret === undefined) return undefined;
+  const known = readOf.get(secret);
+  if (known !== undefined) return known;
+  const textOf = (key: string): string => Buffer.from(secret.data?.[key] ?? '', 'base64').toString('utf8');
   const tls = { authority: textOf('ca.crt'), certificate: textOf('tls.crt'), privateKey: textOf('tls.key') };
-  return Object.values(tls).includes('') ? undefined : tls;
+  if (Object.values(tls).includes('')) return undefined;
+  readOf.set(secret, tls);
+  return tls;
 }

@@ -1,5 +1,6 @@
 import {
   type CallOptions,
+  type ChannelCredentials,
   type ChannelOptions,
   type ClientReadableStream,
   type ClientUnaryCall,
@@ -227,8 +228,17 @@ class GatewayLink implements GatewayPeer {
   }
 }
 
-function tlsCredentials({ authority, certificate, privateKey }: LinkTls): ReturnType<typeof credentials.createSsl> {
-  return credentials.createSsl(Buffer.from(authority), Buffer.from(privateKey), Buffer.from(certificate));
+/** A TLS context is some 100 KB outside of the heap, and unreachable pods are dialled again and again. */
+const madeCredentials = new WeakMap<LinkTls, ChannelCredentials>();
+
+/** The same for the same object. */
+function tlsCredentials(tls: LinkTls): ChannelCredentials {
+  const known = madeCredentials.get(tls);
+  if (known !== undefined) return known;
+  const { authority, certificate, privateKey } = tls;
+  const made = credentials.createSsl(Buffer.from(authority), Buffer.from(privateKey), Buffer.from(certificate));
+  madeCredentials.set(tls, made);
+  return made;
 }
 
 /** @param tlsName the name that the certificate must carry: pods are dialled by address. */
