@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { ErrorCode } from '../proto/gen/message.ts';
 import { keyOfZone, keysOfService, ZoneReconciler } from './reconcile-zone.ts';
 import { endpointSlices, gateSvrs, services, zones } from './resources.ts';
 import { SettingsWorld } from './testing/settings-world.ts';
@@ -286,6 +287,15 @@ describe('a Zone that cannot be served', () => {
     expect(world.conditions('one')[2]).toBe(
       'Programmed False Refused: shop-p0-a-0: zones: 001: address: expected HOST:PORT',
     );
+  });
+
+  it('is only pending while its gateway is about to be no primary any more', async () => {
+    const world = new World();
+    world.makeGateSvr();
+    world.gateway('shop-p0-a-0').refusal = { code: ErrorCode.ERROR_NOT_PRIMARY, message: 'not the primary' };
+    world.makeZone('one', { zoneId: '001', ...statics('10.1.0.1:9001') });
+    await expect(world.settle()).rejects.toThrow('shop-p0-a-0: not the primary');
+    expect(world.conditions('one')[2]).toBe('Programmed False Pending: 0 of 1 primaries have it');
   });
 
   it('a paused GateSvr is left alone', async () => {
