@@ -193,6 +193,13 @@ describe('loadConfig, refusing', () => {
     [['--key-file=a', '--dev'], 'server.key_file: a: expected server.cert_file and server.key_file both'],
     [['--backup-enabled'], 'backup.secret_file: not set: expected a value, because backup.enabled is true'],
     [['--backup-heartbeat-peer-addr=localhost:8093'], 'backup.heartbeat.peer_addr: localhost:8093: expected the peer'],
+    [['--backup-enabled', '--backup-arbiter=kubernetes'], 'backup.kubernetes.lease_name: not set: expected a value'],
+    [['--backup-kubernetes-lease-name=Shop'], 'backup.kubernetes.lease_name: Shop: expected a name of small letters'],
+    [['--backup-kubernetes-api-server=http://k'], 'backup.kubernetes.api_server: http://k: expected an https URL'],
+    [
+      ['--backup-enabled', '--backup-arbiter=kubernetes', '--backup-kubernetes-reset-after=20s'],
+      'backup.kubernetes.reset_after: 20s: expected at least 4 times backup.heartbeat.timeout (6s)',
+    ],
     [['--auth-mode=hmac'], 'auth.hmac_secret_file: not set'],
     [['--auth-mode=jwt'], 'auth.jwt.jwks_file: not set'],
     [['--auth-jwt-jwks-file=a', '--auth-jwt-jwks-url=http://b/'], 'auth.jwt.jwks_file: a: expected nothing'],
