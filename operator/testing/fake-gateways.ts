@@ -15,7 +15,7 @@ import type { ApiStore } from './api-store.ts';
 
 /** Gateways that do with the Lease what real ones do, without clients and without a log: their state is a number. */
 
-export const silenceMs = 1_000;
+const silenceMs = 1_000;
 
 export interface Place {
   readonly namespace: string;

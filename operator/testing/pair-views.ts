@@ -13,7 +13,7 @@ import type {
 
 export const nowMs = 1_000_000;
 
-export const healthyLink: LinkView = {
+const healthyLink: LinkView = {
   state: 'connected',
   sinceMs: nowMs - 500_000,
   lastBeatMs: nowMs - 50,
