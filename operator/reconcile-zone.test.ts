@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { ErrorCode } from '../proto/gen/message.ts';
-import { keyOfZone, keysOfService, ZoneReconciler } from './reconcile-zone.ts';
-import { endpointSlices, gateSvrs, services, zones } from './resources.ts';
+import { ZoneReconciler } from './reconcile-zone.ts';
+import { gateSvrs, zones } from './resources.ts';
 import { SettingsWorld } from './testing/settings-world.ts';
 
 const key = 'games/shop';
@@ -207,21 +207,6 @@ describe('a Zone that follows a Service', () => {
     expect(world.told[0]).toBe(`one ${said.split(':')[0]}`);
     // Its number is taken all the same: requests for it are refused at once rather than sent elsewhere.
     expect(world.gateway('shop-p0-a-0').zones).toMatchObject([{ zoneId: '001', endpoints: [] }]);
-  });
-
-  it('is found by what changed', () => {
-    const world = new World();
-    world.makeGateSvr();
-    world.makeService([{ ip: '10.3.0.1' }]);
-    world.makeZone('one', spec);
-    const stores = world.stores;
-    expect(keyOfZone(world.zone('one'))).toBe(key);
-    const service = stores.services.get('games', 'zone-pods');
-    const slice = stores.endpointSlices.get('games', 'zone-pods-x1');
-    if (service === undefined || slice === undefined) throw new Error('no Service');
-    expect(keysOfService(service, stores.zones)).toEqual([key]);
-    expect(keysOfService(slice, stores.zones)).toEqual([key]);
-    expect([services.kind, endpointSlices.kind]).toEqual([service.kind, slice.kind]);
   });
 });
 
