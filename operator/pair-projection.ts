@@ -185,5 +185,6 @@ function promotionEvent({ view }: ObservedPair, reason: PromotionReason): EventI
       note: `${shard}: nobody held the state any more; ${holder} began empty, epoch ${epoch}; clients log in again`,
     },
   };
-  return { ...told[reason], occurrence };
+  // Whoever swapped may not be who writes this: from nobody it was a beginning.
+  return { ...told[reason === 'Failover' && from === '' ? 'Bootstrap' : reason], occurrence };
 }

@@ -62,14 +62,16 @@ describe('a GateSvr under load', () => {
 
   it('loses nothing when the process of the primary is killed', async () => {
     const before = await fleet.primary();
+    const epoch = await fleet.epoch();
     await suffer('kill -9', async () => {
       await faultsOf(suite.cluster).signalContainer(before.spec.nodeName, containerOf(before), 'SIGKILL');
     });
-    expect((await fleet.primary()).metadata.name).not.toBe(before.metadata.name);
+    expect(await fleet.epoch()).toBeGreaterThan(epoch);
   });
 
   it('loses nothing when the pod of the primary is deleted by force', async () => {
     const before = await fleet.primary();
+    const epoch = await fleet.epoch();
     await suffer('pod deleted by force', async () => {
       await suite.namespace.kubectl([
         'delete',
@@ -80,18 +82,19 @@ describe('a GateSvr under load', () => {
         '--wait=false',
       ]);
     });
-    expect((await fleet.primary()).metadata.name).not.toBe(before.metadata.name);
+    expect(await fleet.epoch()).toBeGreaterThan(epoch);
   });
 
   it('loses nothing when the primary is stopped by SIGSTOP and goes on later', async () => {
     const before = await fleet.primary();
+    const epoch = await fleet.epoch();
     const { signalContainer } = faultsOf(suite.cluster);
     await suffer('SIGSTOP', async () => {
       await signalContainer(before.spec.nodeName, containerOf(before), 'SIGSTOP');
       await wait(pausedMs);
       await signalContainer(before.spec.nodeName, containerOf(before), 'SIGCONT');
     });
-    expect((await fleet.primary()).metadata.name).not.toBe(before.metadata.name);
+    expect(await fleet.epoch()).toBeGreaterThan(epoch);
   });
 
   it('loses nothing and refuses nothing in a rolling update', async () => {

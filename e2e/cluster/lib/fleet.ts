@@ -105,6 +105,15 @@ export class Fleet {
     return member;
   }
 
+  /** Counts promotions, by the Lease: pods of a pair may have changed places twice. */
+  async epoch(): Promise<number> {
+    const lease = await this.#namespace.get<{ metadata: { annotations: Record<string, string> } }>(
+      'lease',
+      `${fleetName}-p0`,
+    );
+    return Number(lease.metadata.annotations['gatesvr.io/epoch']);
+  }
+
   async #bothReady(): Promise<boolean> {
     const { items } = await this.#namespace.get<{ items: readonly Member[] }>(
       'pods',

@@ -105,7 +105,7 @@ export class QuicheConnection {
       if (this.#sawOtherAddress) this.#noteMoves(events);
       this.write();
       if (this.phase === 'open') this.#read(nowMs, events);
-      if (this.phase === 'flushing' && this.#flushed(nowMs)) this.#closeNow();
+      if (this.phase === 'flushing' && nowMs >= this.#deadlineMs) this.#closeNow();
     }
     if (this.phase !== 'closed' && (this.quic.isClosed() || this.quic.isDraining()))
       this.#end(causeOf(this.quic, this.#settings.verifiedName));
@@ -154,6 +154,7 @@ export class QuicheConnection {
   /** Hands out datagrams while there are any. @param send takes one whose bytes are in `packet`, to an address. */
   transmit(packet: () => Buffer, send: (bytes: Buffer, to: HostPort) => void): void {
     if (this.phase === 'flushing' && this.#out.bytes === 0) this.#flush.ask();
+    let datagrams = 0;
     try {
       for (;;) {
         const bytes = packet();
@@ -161,11 +162,15 @@ export class QuicheConnection {
         if (sent === null) break;
         const [length, { to }] = sent;
         send(bytes.subarray(0, length), to);
+        datagrams += 1;
       }
     } catch (error) {
       if (this.phase !== 'closed') this.abandon(String(error));
     }
-    this.#flush.datagramsSent();
+    this.#flush.transmitted(datagrams);
+    const flushed = this.phase === 'flushing' && this.#out.bytes === 0 && this.#flush.acknowledged;
+    // Closed by the next call of `timeUp`, which is due at once.
+    if (flushed) this.#deadlineMs = Number.NEGATIVE_INFINITY;
   }
 
   /** When `timeUp` must be called, if nothing else happens. */
@@ -262,10 +267,6 @@ export class QuicheConnection {
       this.remote = event.new;
       if (this.phase === 'open') events.moved(this);
     }
-  }
-
-  #flushed(nowMs: number): boolean {
-    return nowMs >= this.#deadlineMs || (this.#out.bytes === 0 && this.#flush.acknowledged);
   }
 
   #closeNow(): void {

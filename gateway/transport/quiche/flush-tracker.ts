@@ -10,7 +10,7 @@ export const flushMs = 1000;
 export class FlushTracker {
   readonly #quic: Connection;
   readonly #idleTimeoutMs: number;
-  #state: 'writing' | 'asked' | 'sent' | 'answered' = 'writing';
+  #state: 'writing' | 'asked' | 'sent' | 'answered' | 'quiet' = 'writing';
 
   constructor(quic: Connection, idleTimeoutMs: number) {
     this.#quic = quic;
@@ -24,8 +24,10 @@ export class FlushTracker {
     this.#state = 'asked';
   }
 
-  datagramsSent(): void {
-    if (this.#state === 'asked') this.#state = 'sent';
+  /** All that QUIC would send now was taken from it; an answer may have made room for more of what is queued. */
+  transmitted(datagrams: number): void {
+    if (datagrams > 0 && this.#state !== 'writing') this.#state = 'sent';
+    else if (this.#state === 'answered') this.#state = 'quiet';
   }
 
   datagramReceived(): void {
@@ -33,7 +35,7 @@ export class FlushTracker {
   }
 
   get acknowledged(): boolean {
-    if (this.#state !== 'answered') return false;
+    if (this.#state !== 'quiet') return false;
     const { peerMaxIdleTimeout } = this.#quic.stats();
     const idleMs = peerMaxIdleTimeout > 0 ? Math.min(this.#idleTimeoutMs, peerMaxIdleTimeout) : this.#idleTimeoutMs;
     // With something unacknowledged the next timer is a loss timer, which is far shorter than the idle one.

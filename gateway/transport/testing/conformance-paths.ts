@@ -68,7 +68,10 @@ export function pathConformance(pairing: Pairing): void {
         const before = server.events.moved.get(theirs) ?? server.events.opened.get(theirs);
         client.transport.rebind();
         await echoed(client, mine, `from elsewhere ${round}`);
-        await server.events.until('moved', () => server.events.moved.get(theirs)?.port !== before?.port);
+        await server.events.until('moved', () => {
+          const now = server.events.moved.get(theirs);
+          return now !== undefined && now.port !== before?.port;
+        });
         expect(server.events.moved.get(theirs)?.address).toBe('127.0.0.1');
       }
       expect(server.events.closed.size + client.events.closed.size).toBe(0);
