@@ -20,8 +20,6 @@ export default defineConfig({
       '**/*.cluster.test.ts',
     ],
     pool: 'forks',
-    // Half of the time is spent waiting: two files at a time on two cores.
-    maxWorkers: 2,
     testTimeout: 60_000,
     hookTimeout: 60_000,
     allowOnly: false,

@@ -111,7 +111,11 @@ describe('two gateways that are no pair', () => {
     const { a, b } = await twoPlaces();
     const first = await start(a);
     const second = await start({ ...b, secretFile: secretFile(`another one: ${secret}`) });
-    await until('both complain', () => complaints(first).length > 0 && complaints(second).length > 0);
+    await until(
+      'both complain',
+      () => complaints(first).length > 0 && complaints(second).length > 0,
+      () => `${first.output}\n${second.output}`,
+    );
     for (let look = 0; look < looks; look += 1) expect(await view(b)).toMatchObject({ role: 'standby', ready: false });
     // Dialled ten times a second on two streams, and said once.
     expect(complaints(first)).toEqual([expect.stringContaining('b: its backup.secret_file is not ours')]);
@@ -123,7 +127,11 @@ describe('two gateways that are no pair', () => {
     const { a, b } = await twoPlaces();
     const first = await start(a);
     const second = await start({ ...b, name: 'a' });
-    await until('both complain', () => complaints(first).length > 0 && complaints(second).length > 0);
+    await until(
+      'both complain',
+      () => complaints(first).length > 0 && complaints(second).length > 0,
+      () => `${first.output}\n${second.output}`,
+    );
     for (const child of [first, second]) {
       expect(complaints(child)).toEqual([expect.stringContaining('server_id a: the peer has the same')]);
     }
